@@ -1,0 +1,279 @@
+//! The bucket boundaries of histograms: one setting for every exporter.
+
+use std::sync::Arc;
+
+use crate::error::{BuildError, ErrorKind};
+use crate::instrument::Kind;
+use crate::prometheus_name;
+
+/// The boundaries that the semantic conventions give to durations in seconds.
+const SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+/// The boundaries that OpenTelemetry gives to every other histogram.
+const OTHERWISE: [f64; 15] = [
+    0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0,
+    10000.0,
+];
+
+/// The units that a name in a rule may turn out to have on a scrape.
+const UNITS: [&str; 29] = [
+    "d", "h", "min", "s", "ms", "us", "ns", "By", "KiBy", "MiBy", "GiBy", "TiBy", "KBy", "MBy",
+    "GBy", "TBy", "m", "V", "A", "J", "W", "g", "Cel", "Hz", "%", "1", "By/s", "KiBy/s", "MiBy/s",
+];
+
+/// Which histogram gets which bucket boundaries.
+///
+/// Rules are held against the name on a Prometheus scrape, so that the
+/// OpenTelemetry SDK and the Prometheus exporter cannot disagree: an exact name
+/// first, then a prefix, then [`seconds`](Self::seconds) for whatever is
+/// measured in seconds (its scraped name ends in `_seconds`), then
+/// [`otherwise`](Self::otherwise).
+///
+/// Give the same value to [`MeterLayerBuilder::boundaries`] and, for
+/// Prometheus, to its [`prometheus_builder`](Self::prometheus_builder).
+///
+/// [`MeterLayerBuilder::boundaries`]: crate::MeterLayerBuilder::boundaries
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Boundaries {
+    exact: Vec<Rule>,
+    prefix: Vec<Rule>,
+    seconds: Arc<[f64]>,
+    otherwise: Arc<[f64]>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    written: String,
+    bounds: Arc<[f64]>,
+}
+
+impl Default for Boundaries {
+    fn default() -> Self {
+        Self {
+            exact: Vec::new(),
+            prefix: Vec::new(),
+            seconds: SECONDS.into(),
+            otherwise: OTHERWISE.into(),
+        }
+    }
+}
+
+impl Boundaries {
+    /// The defaults: 5 ms to 10 s for seconds, OpenTelemetry's 0 to 10 000 for
+    /// everything else.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The boundaries of one metric, named as it is written (`job.wait`), or as
+    /// it stands on a scrape (`job_wait_seconds`).
+    pub fn exact(mut self, name: &str, bounds: &[f64]) -> Self {
+        self.exact.push(Rule::new(name, bounds));
+        self
+    }
+
+    /// The boundaries of all metrics whose name starts so. `.` and `_` are the
+    /// same here, as they are on a scrape.
+    pub fn prefix(mut self, prefix: &str, bounds: &[f64]) -> Self {
+        self.prefix.push(Rule::new(prefix, bounds));
+        self
+    }
+
+    /// The boundaries of what is measured in seconds.
+    pub fn seconds(mut self, bounds: &[f64]) -> Self {
+        self.seconds = bounds.into();
+        self
+    }
+
+    /// The boundaries of everything else.
+    pub fn otherwise(mut self, bounds: &[f64]) -> Self {
+        self.otherwise = bounds.into();
+        self
+    }
+
+    /// The boundaries for the name that a histogram has on a scrape.
+    pub(crate) fn of(&self, scraped: &str) -> Arc<[f64]> {
+        let exact = self.exact.iter().find(|rule| rule.names(scraped));
+        let rule = exact.or_else(|| self.prefix.iter().find(|rule| rule.starts(scraped)));
+        match rule {
+            Some(rule) => Arc::clone(&rule.bounds),
+            None if is_seconds(scraped) => Arc::clone(&self.seconds),
+            None => Arc::clone(&self.otherwise),
+        }
+    }
+
+    /// Refuses what is no list of boundaries and rules that contradict each other.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        check_bounds("seconds", &self.seconds)?;
+        check_bounds("otherwise", &self.otherwise)?;
+        for rule in self.exact.iter().chain(&self.prefix) {
+            check_bounds(&rule.written, &rule.bounds)?;
+            if rule.written.is_empty() {
+                return Err(invalid("of a rule", "the name or prefix is empty"));
+            }
+        }
+        check_apart(&self.exact, |a, b| a.names(&b.scraped_as(None)))?;
+        // The Prometheus exporter would take the shorter of two such prefixes,
+        // so the longer one could never be used.
+        check_apart(&self.prefix, |a, b| b.start().starts_with(&a.start()))
+    }
+}
+
+#[cfg(feature = "prometheus")]
+impl Boundaries {
+    /// A builder of the Prometheus exporter that makes the same buckets.
+    ///
+    /// # Errors
+    ///
+    /// If the boundaries are not valid, as the layer's builder would say too.
+    pub fn prometheus_builder(
+        &self,
+    ) -> Result<metrics_exporter_prometheus::PrometheusBuilder, BuildError> {
+        use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+
+        self.check()?;
+        let mut matchers = vec![
+            (Matcher::Suffix("_seconds".into()), &self.seconds),
+            (Matcher::Full("seconds".into()), &self.seconds),
+        ];
+        for rule in &self.prefix {
+            matchers.push((Matcher::Prefix(rule.start()), &rule.bounds));
+        }
+        for rule in &self.exact {
+            let names = rule.scraped_names();
+            matchers.extend(names.map(|name| (Matcher::Full(name), &rule.bounds)));
+        }
+        let mut builder = PrometheusBuilder::new()
+            .set_buckets(&self.otherwise)
+            .map_err(|error| invalid("`otherwise`", &error.to_string()))?;
+        for (matcher, bounds) in matchers {
+            builder = builder
+                .set_buckets_for_metric(matcher, bounds)
+                .map_err(|error| invalid("of a rule", &error.to_string()))?;
+        }
+        Ok(builder)
+    }
+}
+
+impl Rule {
+    fn new(written: &str, bounds: &[f64]) -> Self {
+        Self {
+            written: written.to_owned(),
+            bounds: bounds.into(),
+        }
+    }
+
+    fn scraped_as(&self, unit: Option<&str>) -> String {
+        prometheus_name::of_metric(&self.written, Kind::Histogram, unit)
+    }
+
+    fn scraped_names(&self) -> impl Iterator<Item = String> + '_ {
+        let units = UNITS.into_iter().map(Some);
+        std::iter::once(None)
+            .chain(units)
+            .map(|unit| self.scraped_as(unit))
+    }
+
+    fn names(&self, scraped: &str) -> bool {
+        self.scraped_names().any(|name| name == scraped)
+    }
+
+    fn start(&self) -> String {
+        self.written.replace(['.', '-', '/'], "_")
+    }
+
+    fn starts(&self, scraped: &str) -> bool {
+        scraped.starts_with(&self.start())
+    }
+}
+
+fn is_seconds(scraped: &str) -> bool {
+    scraped == "seconds" || scraped.ends_with("_seconds")
+}
+
+fn check_bounds(of: &str, bounds: &[f64]) -> Result<(), BuildError> {
+    let why = if bounds.is_empty() {
+        "there are none"
+    } else if !bounds.iter().all(|bound| bound.is_finite()) {
+        "one of them is not finite"
+    } else if !bounds.windows(2).all(|pair| pair[0] < pair[1]) {
+        "they do not ascend"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(&format!("`{of}`"), why))
+}
+
+fn check_apart(rules: &[Rule], clash: impl Fn(&Rule, &Rule) -> bool) -> Result<(), BuildError> {
+    for (at, a) in rules.iter().enumerate() {
+        for b in &rules[at + 1..] {
+            if clash(a, b) || clash(b, a) {
+                let (a, b) = (&a.written, &b.written);
+                let why = format!("both `{a}` and `{b}` would apply to one metric");
+                return Err(invalid(&format!("`{b}`"), &why));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn invalid(culprit: &str, why: &str) -> BuildError {
+    BuildError::new(ErrorKind::Boundaries, culprit, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_name_comes_before_a_prefix_and_a_prefix_before_the_unit() {
+        let boundaries = Boundaries::new()
+            .exact("job.wait", &[1.0])
+            .prefix("job.", &[2.0])
+            .seconds(&[3.0])
+            .otherwise(&[4.0]);
+        boundaries.check().unwrap();
+        for (scraped, bound) in [
+            ("job_wait_seconds", 1.0),
+            ("job_wait_bytes", 1.0),
+            ("job_wait", 1.0),
+            ("job_waits_seconds", 2.0),
+            ("other_seconds", 3.0),
+            ("seconds", 3.0),
+            ("other_milliseconds", 4.0),
+        ] {
+            assert_eq!(*boundaries.of(scraped), [bound], "{scraped}");
+        }
+    }
+
+    #[test]
+    fn boundaries_that_cannot_be_right_are_refused() {
+        for bad in [
+            &[][..],
+            &[1.0, 1.0],
+            &[2.0, 1.0],
+            &[f64::NAN],
+            &[f64::INFINITY],
+        ] {
+            let error = Boundaries::new().exact("job", bad).check().unwrap_err();
+            assert!(
+                error.is_boundaries() && error.to_string().contains("`job`"),
+                "{error}"
+            );
+            assert!(Boundaries::new().seconds(bad).check().is_err());
+            assert!(Boundaries::new().otherwise(bad).check().is_err());
+        }
+    }
+
+    #[test]
+    fn rules_that_shadow_each_other_are_refused() {
+        let twice = Boundaries::new().exact("a.b", &[1.0]).exact("a_b", &[2.0]);
+        assert!(twice.check().unwrap_err().to_string().contains("`a_b`"));
+        let inside = Boundaries::new().prefix("a.", &[1.0]).prefix("a.b", &[2.0]);
+        assert!(inside.check().unwrap_err().to_string().contains("`a.b`"));
+        assert!(Boundaries::new().prefix("", &[1.0]).check().is_err());
+    }
+}

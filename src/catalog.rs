@@ -1,0 +1,301 @@
+//! Every instrument that was recognised, and what is wrong with the others.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use crate::boundaries::Boundaries;
+use crate::instrument::{Instrument, Kind, MetricName, Unit};
+use crate::labels::{Label, LabelValue, Labels};
+use crate::no_poison::NoPoison;
+use crate::problem::{Location, Problems, Reason, Tally};
+use crate::series::{Admitted, Series, SeriesSet};
+use crate::sink::Sinks;
+
+mod docs;
+mod entry;
+
+use docs::Docs;
+pub use entry::CatalogEntry;
+
+/// The instruments of a layer by name: one name, one kind, one unit.
+pub(crate) struct Catalog {
+    sinks: Arc<Sinks>,
+    boundaries: Boundaries,
+    series_cap: usize,
+    problems: Arc<Problems>,
+    docs: Docs,
+    metrics: NoPoison<Metrics>,
+    own: Option<OwnMetrics>,
+}
+
+#[derive(Default)]
+struct Metrics {
+    in_order: Vec<Arc<Metric>>,
+    /// By lower-case name: OpenTelemetry's names ignore case.
+    by_name: HashMap<String, Arc<Metric>>,
+    /// Who has which name on a scrape.
+    scraped: HashMap<String, MetricName>,
+}
+
+/// An instrument that callsites feed, with its series.
+pub(crate) struct Metric {
+    name: MetricName,
+    kind: Kind,
+    location: Location,
+    /// Decided when the instrument is measured for the first time; until then
+    /// its unit and help may still come.
+    instrument: OnceLock<Result<Arc<Instrument>, Arc<Tally>>>,
+    series: SeriesSet,
+    label_keys: NoPoison<BTreeSet<Arc<str>>>,
+}
+
+/// What this crate measures about itself, in the same sinks.
+struct OwnMetrics {
+    rejected: Arc<Metric>,
+    overflowed: Arc<Metric>,
+    series: Arc<Metric>,
+}
+
+impl Catalog {
+    pub(crate) fn new(
+        sinks: Arc<Sinks>,
+        problems: Arc<Problems>,
+        boundaries: Boundaries,
+        series_cap: usize,
+    ) -> Self {
+        Self {
+            sinks,
+            boundaries,
+            series_cap,
+            problems,
+            docs: Docs::default(),
+            metrics: NoPoison::default(),
+            own: None,
+        }
+    }
+
+    pub(crate) fn with_own_metrics(mut self) -> Self {
+        let own = |name, kind, help| {
+            self.docs.set_help(name, help);
+            let metric = self.declare(name, kind, Location::OWN);
+            metric.expect("our own names are valid and come first")
+        };
+        self.own = Some(OwnMetrics {
+            rejected: own(
+                "tracing_meter.rejected",
+                Kind::Counter,
+                "Measurements that tracing-meter rejected, by reason.",
+            ),
+            overflowed: own(
+                "tracing_meter.overflowed",
+                Kind::Counter,
+                "Measurements that went to the overflow series, by metric.",
+            ),
+            series: own(
+                "tracing_meter.series",
+                Kind::UpDownCounter,
+                "Series that tracing-meter holds, by metric.",
+            ),
+        });
+        self
+    }
+
+    pub(crate) fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    pub(crate) fn docs(&self) -> &Docs {
+        &self.docs
+    }
+
+    /// The metric of a name, which a callsite is about to feed.
+    pub(crate) fn declare(
+        &self,
+        name: &str,
+        kind: Kind,
+        location: Location,
+    ) -> Result<Arc<Metric>, Arc<Tally>> {
+        let parsed = MetricName::parse(name).map_err(|invalid| {
+            let detail = || format!("the name is not valid: {}", invalid.0);
+            self.problems
+                .list(Reason::InvalidName, name, location, detail)
+        })?;
+        let mut metrics = self.metrics.lock();
+        let key = name.to_ascii_lowercase();
+        let Some(metric) = metrics.by_name.get(&key) else {
+            let series = SeriesSet::new(&self.sinks, self.series_cap);
+            let metric = Arc::new(Metric::new(parsed, kind, location, series));
+            metrics.in_order.push(Arc::clone(&metric));
+            metrics.by_name.insert(key, Arc::clone(&metric));
+            return Ok(metric);
+        };
+        if metric.kind == kind {
+            return Ok(Arc::clone(metric));
+        }
+        let detail = || format!("it is a {} since {}", metric.kind, metric.location);
+        Err(self
+            .problems
+            .list(Reason::KindConflict, name, location, detail))
+    }
+
+    /// Gives a metric its unit. The first one wins.
+    pub(crate) fn declare_unit(
+        &self,
+        name: &str,
+        unit: &str,
+        location: Location,
+    ) -> Result<(), Arc<Tally>> {
+        let unit = Unit::parse(unit).map_err(|invalid| {
+            let detail = || format!("the unit `{unit}` is not valid: {}", invalid.0);
+            self.problems
+                .list(Reason::InvalidUnit, name, location, detail)
+        })?;
+        self.docs.set_unit(name, unit.clone()).map_err(|conflict| {
+            let detail = || match conflict.before {
+                Some(before) => format!(
+                    "the unit is `{}`, here `{}`",
+                    before.as_str(),
+                    unit.as_str()
+                ),
+                None => format!(
+                    "it was measured before, without the unit `{}`",
+                    unit.as_str()
+                ),
+            };
+            self.problems
+                .list(Reason::UnitConflict, name, location, detail)
+        })
+    }
+
+    /// Adds a measurement to the metric's series of these labels.
+    pub(crate) fn admit(&self, metric: &Metric, labels: Labels) -> Result<Admitted, Arc<Tally>> {
+        let instrument = self.settle(metric)?;
+        let admitted = metric.series.admit(&instrument, labels);
+        match &admitted {
+            Admitted::Known(_) => {}
+            Admitted::New(_) => self.count_own(|own| &own.series, "metric", metric.name()),
+            Admitted::Overflow(_) => self.count_overflow(metric),
+        }
+        Ok(admitted)
+    }
+
+    /// Counts a measurement that was not taken.
+    pub(crate) fn reject(&self, tally: &Tally) {
+        tally.add_one();
+        self.count_own(|own| &own.rejected, "reason", tally.reason.as_str());
+    }
+
+    pub(crate) fn entries(&self) -> Vec<CatalogEntry> {
+        let metrics = self.metrics.lock().in_order.clone();
+        metrics
+            .iter()
+            .map(|metric| CatalogEntry::new(metric, &self.describe(metric)))
+            .collect()
+    }
+
+    /// Decides, once, what the instrument is, and who has its name on a scrape.
+    fn settle(&self, metric: &Metric) -> Result<Arc<Instrument>, Arc<Tally>> {
+        let decided = metric.instrument.get_or_init(|| {
+            self.docs.close(metric.name());
+            let instrument = self.describe(metric);
+            self.claim(metric, &instrument)?;
+            Ok(Arc::new(instrument))
+        });
+        decided.clone()
+    }
+
+    fn describe(&self, metric: &Metric) -> Instrument {
+        let (unit, help) = self.docs.of(metric.name());
+        let instrument =
+            Instrument::new(metric.name.clone(), metric.kind, unit).with_description(help);
+        if metric.kind != Kind::Histogram {
+            return instrument;
+        }
+        let boundaries = self.boundaries.of(instrument.prometheus_name());
+        instrument.with_boundaries(boundaries)
+    }
+
+    fn claim(&self, metric: &Metric, instrument: &Instrument) -> Result<(), Arc<Tally>> {
+        let names = scraped_names(instrument);
+        let mut metrics = self.metrics.lock();
+        for name in &names {
+            if let Some(other) = metrics.scraped.get(name) {
+                let detail = || format!("`{}` is `{name}` on a scrape, too", other.as_str());
+                let (name, location) = (metric.name(), metric.location);
+                return Err(self
+                    .problems
+                    .list(Reason::NameCollision, name, location, detail));
+            }
+        }
+        for name in names {
+            metrics.scraped.insert(name, metric.name.clone());
+        }
+        Ok(())
+    }
+
+    fn count_overflow(&self, metric: &Metric) {
+        let detail = || format!("it has {} series, the most it may have", self.series_cap);
+        self.problems
+            .list(Reason::Overflow, metric.name(), metric.location, detail)
+            .add_one();
+        self.count_own(|own| &own.overflowed, "metric", metric.name());
+    }
+
+    fn count_own(&self, which: impl Fn(&OwnMetrics) -> &Arc<Metric>, key: &str, value: &str) {
+        let Some(own) = &self.own else { return };
+        let metric = which(own);
+        let value = LabelValue::Str(value.into());
+        let labels = Labels::new(vec![Label::new(&key.into(), value)]);
+        if let Ok(instrument) = self.settle(metric) {
+            metric
+                .series
+                .admit(&instrument, labels)
+                .series()
+                .record(1.0);
+        }
+    }
+}
+
+impl Admitted {
+    pub(crate) fn series(&self) -> &Arc<Series> {
+        match self {
+            Self::Known(series) | Self::New(series) | Self::Overflow(series) => series,
+        }
+    }
+}
+
+impl Metric {
+    fn new(name: MetricName, kind: Kind, location: Location, series: SeriesSet) -> Self {
+        Self {
+            name,
+            kind,
+            location,
+            instrument: OnceLock::new(),
+            series,
+            label_keys: NoPoison::default(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Lists the keys of the labels that a callsite may give to this metric.
+    pub(crate) fn add_label_keys<'a>(&self, keys: impl IntoIterator<Item = &'a Arc<str>>) {
+        self.label_keys.lock().extend(keys.into_iter().cloned());
+    }
+}
+
+/// A histogram takes the names of its parts, too.
+fn scraped_names(instrument: &Instrument) -> Vec<String> {
+    let name = instrument.prometheus_name();
+    let parts: &[&str] = match instrument.kind() {
+        Kind::Histogram => &["", "_bucket", "_sum", "_count"],
+        Kind::Counter | Kind::UpDownCounter | Kind::Gauge => &[""],
+    };
+    parts.iter().map(|part| format!("{name}{part}")).collect()
+}

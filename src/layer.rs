@@ -1,0 +1,162 @@
+//! The layer: callbacks of `tracing`, each of which delegates.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Filtered;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::handle::MeterHandle;
+use crate::meter::Meter;
+use crate::reentrancy::is_inside_a_sink;
+
+mod builder;
+mod filter;
+mod span_table;
+mod spans;
+
+pub use builder::MeterLayerBuilder;
+use filter::{CallsiteFilter, NoLayer};
+use spans::Spans;
+
+/// A [`Layer`] that turns spans and events into measurements.
+///
+/// Built by [`tracing_meter::builder()`](crate::builder), and added to a
+/// registry beside the layers that are there already. It is a per-layer filter
+/// of its own, so that it neither needs nor changes what other layers see: keep
+/// `RUST_LOG` on the `fmt` layer, not above the registry.
+///
+/// Dropping the layer (by `reload`, say) ends its in-flight counts: for each
+/// span that it has seen open, and not close, it takes back what it has added.
+pub struct MeterLayer<S> {
+    /// Stands for this layer among the subscriber's per-layer filters. It only
+    /// keeps their shared state right; what is measured is decided by plans.
+    filtered: Filtered<NoLayer, CallsiteFilter, S>,
+    /// Whether the subscriber gave the filter its id. A layer that `reload`
+    /// puts in place later gets none, and must not use the filter.
+    has_filter_id: bool,
+    meter: Arc<Meter>,
+    spans: Spans,
+}
+
+impl<S> MeterLayer<S> {
+    fn new(meter: Meter) -> Self {
+        let meter = Arc::new(meter);
+        let filter = CallsiteFilter::new(Arc::clone(&meter));
+        Self {
+            filtered: Filtered::new(NoLayer, filter),
+            has_filter_id: false,
+            meter,
+            spans: Spans::default(),
+        }
+    }
+
+    /// A view of what the layer measures, for whoever operates the program.
+    #[must_use]
+    pub fn handle(&self) -> MeterHandle {
+        MeterHandle::new(Arc::clone(&self.meter.catalog))
+    }
+}
+
+impl<S> Layer<S> for MeterLayer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        self.filtered.on_register_dispatch(subscriber);
+    }
+
+    fn on_layer(&mut self, subscriber: &mut S) {
+        self.filtered.on_layer(subscriber);
+        self.has_filter_id = true;
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.has_filter_id {
+            return self.filtered.register_callsite(metadata);
+        }
+        // Without a filter's id this is a plain layer, whose `never` would
+        // disable the callsite for everybody.
+        if self.meter.is_of_interest(metadata) {
+            Interest::sometimes()
+        } else {
+            Interest::always()
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        !self.has_filter_id || self.filtered.enabled(metadata, ctx)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.meter.max_level())
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if self.has_filter_id {
+            self.filtered.on_new_span(attrs, id, ctx.clone());
+        }
+        let Some(plan) = self.meter.plan(attrs.metadata()) else {
+            return;
+        };
+        if is_inside_a_sink() {
+            return self.meter.reject_reentrant(plan);
+        }
+        self.spans.open(&self.meter, plan, attrs, id, &ctx);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        self.spans.record(&self.meter, id, values, &ctx);
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if self.has_filter_id {
+            self.filtered.on_event(event, ctx.clone());
+        }
+        let Some(plan) = self.meter.plan(event.metadata()) else {
+            return;
+        };
+        if is_inside_a_sink() {
+            return self.meter.reject_reentrant(plan);
+        }
+        if plan.fails_its_span {
+            self.spans.fail_span_of(event, &ctx);
+        }
+        self.meter.event(plan, event, |labels| {
+            self.spans
+                .inherit_into_event(&self.meter, plan, event, &ctx, labels);
+        });
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        self.spans.exit(id);
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.spans.close(&self.meter, &id, &ctx);
+    }
+
+    #[allow(
+        unsafe_code,
+        reason = "the trait's only way to be seen as a per-layer filter"
+    )]
+    unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
+        if id == TypeId::of::<Self>() {
+            return Some(std::ptr::from_ref(self).cast());
+        }
+        // SAFETY: the pointer that `Filtered` gives is to itself or to one of
+        // its fields. It lives in `self`, so it is valid as long as `self` is,
+        // which is what the caller may assume of a layer.
+        unsafe { self.filtered.downcast_raw(id) }
+    }
+}
+
+impl<S> std::fmt::Debug for MeterLayer<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MeterLayer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,306 @@
+//! The configuration of a layer: whatever cannot be right fails here.
+
+use std::env::VarError;
+use std::sync::Arc;
+
+use tracing_core::LevelFilter;
+use tracing_subscriber::filter::Targets;
+
+use super::MeterLayer;
+use crate::boundaries::Boundaries;
+use crate::catalog::Catalog;
+use crate::convention::{Convention, FieldConvention};
+use crate::error::{BuildError, ErrorKind};
+use crate::instrument::{MetricName, Unit};
+use crate::meter::Meter;
+use crate::plan::LabelRules;
+use crate::problem::Problems;
+use crate::sink::{Sink, Sinks};
+
+/// The environment variable with the layer's own directives.
+const DIRECTIVES_VAR: &str = "TRACING_METER";
+/// OpenTelemetry's default for the series of one instrument.
+const DEFAULT_SERIES_LIMIT: usize = 2000;
+const DEFAULT_LABEL_LIMIT: usize = 256;
+const MAX_LABEL_LIMIT: usize = 16 * 1024;
+const MAX_INHERITED: usize = 100;
+
+/// Builds a [`MeterLayer`].
+///
+/// ```
+/// use tracing_meter::{Boundaries, MemorySink};
+/// use tracing_subscriber::prelude::*;
+///
+/// let memory = MemorySink::new();
+/// let layer = tracing_meter::builder()
+///     .sink(memory.clone())
+///     .inherited_labels(["tenant"])
+///     .boundaries(Boundaries::new().prefix("job.", &[0.1, 1.0, 10.0, 60.0]))
+///     .build()?;
+/// let subscriber = tracing_subscriber::registry().with(layer);
+///
+/// tracing::subscriber::with_default(subscriber, || {
+///     let _request = tracing::info_span!("request", tenant = "acme").entered();
+///     tracing::info!(monotonic_counter.uploads = 1);
+/// });
+/// assert_eq!(memory.snapshot().value("uploads", &[("tenant", "acme")]), Some(1.0));
+/// # Ok::<(), tracing_meter::BuildError>(())
+/// ```
+#[must_use]
+pub struct MeterLayerBuilder {
+    sinks: Vec<Box<dyn Sink>>,
+    conventions: Vec<Box<dyn Convention>>,
+    directives: Option<String>,
+    span_labels: Vec<String>,
+    inherited_labels: Vec<String>,
+    boundaries: Boundaries,
+    help: Vec<(String, String)>,
+    units: Vec<(String, String)>,
+    series_limit: usize,
+    label_limit: usize,
+    own_metrics: bool,
+}
+
+impl MeterLayerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            sinks: Vec::new(),
+            conventions: vec![Box::new(FieldConvention)],
+            directives: None,
+            span_labels: Vec::new(),
+            inherited_labels: Vec::new(),
+            boundaries: Boundaries::new(),
+            help: Vec::new(),
+            units: Vec::new(),
+            series_limit: DEFAULT_SERIES_LIMIT,
+            label_limit: DEFAULT_LABEL_LIMIT,
+            own_metrics: true,
+        }
+    }
+
+    /// Adds a destination. Every measurement goes to each of them once; without
+    /// any, the layer is interested in nothing and costs nothing.
+    pub fn sink(mut self, sink: impl Sink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Adds a convention beside that of field names.
+    pub fn convention(mut self, convention: impl Convention) -> Self {
+        self.conventions.push(Box::new(convention));
+        self
+    }
+
+    /// Which targets may be measured, up to which level, in `RUST_LOG`'s
+    /// grammar: `info`, `my_app=debug,hyper=off`. By default everything may.
+    ///
+    /// The environment variable `TRACING_METER` takes precedence, so that an
+    /// operator can change it without a new build.
+    pub fn directives(mut self, directives: impl Into<String>) -> Self {
+        self.directives = Some(directives.into());
+        self
+    }
+
+    /// Span fields that label their span's own metrics, beside `label.KEY`.
+    pub fn span_labels<I>(mut self, keys: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.span_labels.extend(keys.into_iter().map(Into::into));
+        self
+    }
+
+    /// Span fields (`KEY` or `label.KEY`) that label everything measured inside
+    /// their span, and the span's own metrics. What is nearer wins.
+    pub fn inherited_labels<I>(mut self, keys: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.inherited_labels
+            .extend(keys.into_iter().map(Into::into));
+        self
+    }
+
+    /// The bucket boundaries of histograms.
+    pub fn boundaries(mut self, boundaries: Boundaries) -> Self {
+        self.boundaries = boundaries;
+        self
+    }
+
+    /// A metric's help text. It wins over `describe.NAME` fields.
+    pub fn describe(mut self, metric: impl Into<String>, help: impl Into<String>) -> Self {
+        self.help.push((metric.into(), help.into()));
+        self
+    }
+
+    /// A metric's unit in UCUM notation. It wins over `unit.NAME` fields, which
+    /// are rejected if they differ.
+    pub fn unit(mut self, metric: impl Into<String>, unit: impl Into<String>) -> Self {
+        self.units.push((metric.into(), unit.into()));
+        self
+    }
+
+    /// How many series an instrument may have: at least 1, by default 2000.
+    /// Further sets of labels share the series `otel.metric.overflow=true`.
+    pub fn series_limit(mut self, limit: usize) -> Self {
+        self.series_limit = limit;
+        self
+    }
+
+    /// How long a label's text may be, in bytes: 1 to 16384, by default 256.
+    /// Longer text is cut.
+    pub fn label_limit(mut self, bytes: usize) -> Self {
+        self.label_limit = bytes;
+        self
+    }
+
+    /// Whether the layer measures itself too: `tracing_meter.rejected`,
+    /// `tracing_meter.overflowed` and `tracing_meter.series`. By default it does.
+    pub fn own_metrics(mut self, enabled: bool) -> Self {
+        self.own_metrics = enabled;
+        self
+    }
+
+    /// Builds the layer for a subscriber `S`, which is inferred where the layer
+    /// is added to one.
+    ///
+    /// # Errors
+    ///
+    /// If a name, a unit, a label, boundaries, directives or a limit is not
+    /// valid. The error names which.
+    pub fn build<S>(self) -> Result<MeterLayer<S>, BuildError> {
+        let directives = self.parse_directives()?;
+        self.boundaries.check()?;
+        check_limit("series_limit", self.series_limit, usize::MAX)?;
+        check_limit("label_limit", self.label_limit, MAX_LABEL_LIMIT)?;
+        let rules = LabelRules {
+            span_labels: parse_keys(self.span_labels)?,
+            inherited: parse_keys(self.inherited_labels)?,
+            limit: self.label_limit,
+        };
+        check_inherited(&rules.inherited)?;
+        let problems = Arc::new(Problems::default());
+        let sinks = Arc::new(Sinks::new(self.sinks, Arc::clone(&problems)));
+        let is_inert = sinks.is_empty();
+        let mut catalog = Catalog::new(sinks, problems, self.boundaries, self.series_limit);
+        document(&catalog, &self.help, &self.units)?;
+        if self.own_metrics {
+            catalog = catalog.with_own_metrics();
+        }
+        let catalog = Arc::new(catalog);
+        let meter = Meter::new(self.conventions, directives, rules, catalog, is_inert);
+        Ok(MeterLayer::new(meter))
+    }
+
+    fn parse_directives(&self) -> Result<Targets, BuildError> {
+        let from_environment = match std::env::var(DIRECTIVES_VAR) {
+            Ok(directives) => Some((directives, format!("in {DIRECTIVES_VAR}"))),
+            Err(VarError::NotPresent) => None,
+            Err(VarError::NotUnicode(_)) => {
+                let culprit = format!("in {DIRECTIVES_VAR}");
+                return Err(BuildError::new(ErrorKind::Directives, culprit, "not UTF-8"));
+            }
+        };
+        let from_builder = || Some((self.directives.clone()?, "of the builder".to_owned()));
+        let set = |(directives, _): &(String, String)| !directives.trim().is_empty();
+        match from_environment.filter(set).or_else(from_builder) {
+            Some((directives, origin)) => parse_directives(&directives, &origin),
+            None => Ok(Targets::new().with_default(LevelFilter::TRACE)),
+        }
+    }
+}
+
+impl std::fmt::Debug for MeterLayerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MeterLayerBuilder").finish_non_exhaustive()
+    }
+}
+
+/// Each directive by itself, so that the error can name the one that is wrong.
+fn parse_directives(directives: &str, origin: &str) -> Result<Targets, BuildError> {
+    let mut targets = Targets::new();
+    for directive in directives.split(',').map(str::trim) {
+        let error = |why: String| {
+            let culprit = format!("`{directive}` {origin}");
+            BuildError::new(ErrorKind::Directives, culprit, why)
+        };
+        if directive.is_empty() {
+            continue;
+        }
+        if directive.contains(['[', '{', ']', '}']) {
+            let why = "spans and fields are for an `EnvFilter` on the layer";
+            return Err(error(why.to_owned()));
+        }
+        let parsed: Targets = directive.parse().map_err(|why| error(format!("{why}")))?;
+        if let Some(level) = parsed.default_level() {
+            targets = targets.with_default(level);
+        }
+        targets = targets.with_targets(parsed);
+    }
+    Ok(targets)
+}
+
+fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
+    let mut parsed: Vec<Arc<str>> = Vec::new();
+    for key in keys {
+        let why = if key.is_empty() {
+            "the key is empty"
+        } else if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            "the key holds a blank or a control character"
+        } else {
+            if !parsed.iter().any(|known| **known == *key) {
+                parsed.push(key.into());
+            }
+            continue;
+        };
+        return Err(BuildError::new(ErrorKind::Label, format!("`{key}`"), why));
+    }
+    Ok(parsed)
+}
+
+fn check_inherited(keys: &[Arc<str>]) -> Result<(), BuildError> {
+    if keys.len() <= MAX_INHERITED {
+        return Ok(());
+    }
+    let why = format!(
+        "there are {}, at most {MAX_INHERITED} are allowed",
+        keys.len()
+    );
+    Err(BuildError::new(ErrorKind::Limit, "inherited_labels", why))
+}
+
+fn check_limit(name: &str, limit: usize, max: usize) -> Result<(), BuildError> {
+    if (1..=max).contains(&limit) {
+        return Ok(());
+    }
+    let why = format!("{limit} is not in 1..={max}");
+    Err(BuildError::new(ErrorKind::Limit, format!("`{name}`"), why))
+}
+
+fn document(
+    catalog: &Catalog,
+    help: &[(String, String)],
+    units: &[(String, String)],
+) -> Result<(), BuildError> {
+    for (metric, help) in help {
+        check_name(metric)?;
+        catalog.docs().set_help(metric, help);
+    }
+    for (metric, unit) in units {
+        check_name(metric)?;
+        let error =
+            |why: &str| BuildError::new(ErrorKind::Unit, format!("`{unit}` of `{metric}`"), why);
+        let parsed = Unit::parse(unit).map_err(|invalid| error(invalid.0))?;
+        let set = catalog.docs().set_unit(metric, parsed);
+        set.map_err(|_| error("the metric has another unit already"))?;
+    }
+    Ok(())
+}
+
+fn check_name(metric: &str) -> Result<(), BuildError> {
+    let parsed = MetricName::parse(metric);
+    let error = |why| BuildError::new(ErrorKind::Name, format!("`{metric}`"), why);
+    parsed.map(|_| ()).map_err(|invalid| error(invalid.0))
+}

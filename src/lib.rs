@@ -1,0 +1,129 @@
+//! Metrics from the `tracing` that you already write.
+//!
+//! `tracing-meter` is a [`tracing_subscriber::Layer`]. It recognises spans and
+//! events by the names of their fields and turns them into counters, gauges,
+//! in-flight counts and duration histograms, which leave through OpenTelemetry,
+//! through the `metrics` facade to Prometheus, as log lines, or all at once. The
+//! code that is measured depends on `tracing` alone.
+//!
+//! ```
+//! use tracing::{info, instrument};
+//! use tracing_subscriber::prelude::*;
+//!
+//! #[instrument(skip_all, fields(in_flight.jobs, duration.job, label.queue = %queue))]
+//! fn run_job(queue: &str) {
+//!     info!(monotonic_counter.uploads = 1, region = "eu", "uploaded");
+//! }
+//!
+//! let memory = tracing_meter::MemorySink::new();
+//! let meter = tracing_meter::builder().sink(memory.clone()).build()?;
+//! let subscriber = tracing_subscriber::registry()
+//!     .with(meter)
+//!     .with(tracing_subscriber::fmt::layer().with_filter(tracing_subscriber::filter::LevelFilter::WARN));
+//! tracing::subscriber::with_default(subscriber, || run_job("low"));
+//!
+//! let measured = memory.snapshot();
+//! assert_eq!(measured.value("uploads", &[("region", "eu")]), Some(1.0));
+//! assert_eq!(measured.value("jobs", &[("queue", "low")]), Some(0.0));
+//! let job = measured.samples("job", &[("queue", "low"), ("outcome", "ok")]);
+//! assert_eq!(job.len(), 1);
+//! # Ok::<(), tracing_meter::BuildError>(())
+//! ```
+//!
+//! # What to write
+//!
+//! | field | instrument | what it does |
+//! |---|---|---|
+//! | `monotonic_counter.NAME = n` | Counter | adds n, n >= 0 |
+//! | `counter.NAME = n` | UpDownCounter | adds n, either sign |
+//! | `gauge.NAME = v` | Gauge | sets v |
+//! | `histogram.NAME = v` | Histogram | records v |
+//! | `increase.NAME = v` | Counter | v is a sampled level: adds its rise since the series' previous sample |
+//! | `decrease.NAME = v` | Counter | the same for its fall |
+//! | `started.NAME` | Counter | on a span: +1 when it opens |
+//! | `calls.NAME` | Counter | on a span: +1 when it closes |
+//! | `in_flight.NAME` | UpDownCounter | on a span: +1 when it opens, -1 on the same series when it closes |
+//! | `duration.NAME` | Histogram, `s` | on a span: from its opening to its last exit |
+//! | `label.KEY = v` | | a label; on a span the only one, beside the allow-lists |
+//! | `describe.NAME = "help"`, `unit.NAME = "By"` | | what the metric means |
+//!
+//! An event's other fields are its labels, but for `message` and `log.*`. A
+//! span's are not, since `#[instrument]` records every argument: name them in
+//! [`span_labels`](MeterLayerBuilder::span_labels), or in
+//! [`inherited_labels`](MeterLayerBuilder::inherited_labels) if they shall label
+//! everything that is measured inside. `calls.` and `duration.` also have the
+//! label `outcome`: `ok`, `error` or `panic`.
+//!
+//! # Words
+//!
+//! - A **callsite** is one `span!` or `event!` in the source.
+//! - A [`Convention`] reads a callsite's metadata and says what it feeds.
+//! - An [`Instrument`] has a name, a [`Kind`], a unit and a help text.
+//! - A **series** is an instrument with one set of [`Labels`].
+//! - A [`Sink`] is where measurements go, and a [`Handle`] a series in a sink.
+//!
+//! # Where to look
+//!
+//! - [`builder`] makes a [`MeterLayer`]; what cannot be right is a [`BuildError`].
+#![cfg_attr(
+    feature = "otel",
+    doc = "- [`OtelSink`] records through OpenTelemetry."
+)]
+#![cfg_attr(
+    feature = "metrics",
+    doc = "- [`FacadeSink`] records through the `metrics` facade, to Prometheus."
+)]
+//! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
+//! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
+//! - [`MeterHandle`] lists what is measured, and each [`Problem`].
+//!
+//! # What may be relied upon
+//!
+//! - `RUST_LOG` on another layer changes no number, and this layer enables no
+//!   callsite for others that it does not measure itself.
+//! - A value that cannot be measured is rejected, counted and listed with its
+//!   file and line: never wrapped, and never turned into another number.
+//! - One name has one kind and one unit. The first wins.
+//! - What is in flight comes back to 0 on every way out: a return, `?`, a panic,
+//!   a cancelled future.
+//! - An instrument has a bounded number of series. What is over the bound is
+//!   counted in one series, `otel.metric.overflow=true`.
+
+mod boundaries;
+mod catalog;
+mod convention;
+mod error;
+mod handle;
+mod instrument;
+mod labels;
+mod layer;
+mod meter;
+mod no_poison;
+mod once_map;
+mod plan;
+mod problem;
+mod prometheus_name;
+mod reentrancy;
+mod series;
+mod sink;
+mod value;
+
+pub use boundaries::Boundaries;
+pub use catalog::CatalogEntry;
+pub use convention::{Convention, FieldConvention, Measure, Recipe};
+pub use error::BuildError;
+pub use handle::MeterHandle;
+pub use instrument::{Instrument, Kind};
+pub use labels::{Label, LabelValue, Labels};
+pub use layer::{MeterLayer, MeterLayerBuilder};
+pub use problem::{Location, Problem, Reason};
+#[cfg(feature = "metrics")]
+pub use sink::FacadeSink;
+#[cfg(feature = "otel")]
+pub use sink::OtelSink;
+pub use sink::{Handle, LogSink, MemorySink, Sink, Snapshot};
+
+/// A builder of a [`MeterLayer`] that measures by the names of fields.
+pub fn builder() -> MeterLayerBuilder {
+    MeterLayerBuilder::new()
+}

@@ -1,0 +1,21 @@
+//! A mutex that a panic does not poison.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A [`Mutex`] whose lock always succeeds.
+///
+/// Every critical section of this crate leaves its data whole at each step, so
+/// a panic inside one (of an allocation, say) must not silence measurements
+/// for the rest of the process.
+#[derive(Debug, Default)]
+pub(crate) struct NoPoison<T>(Mutex<T>);
+
+impl<T> NoPoison<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,392 @@
+//! A callsite's recipe, compiled once against the indices of its fields.
+
+use std::hash::BuildHasher;
+use std::sync::{Arc, OnceLock};
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+use tracing_core::field::{Field, Visit};
+
+use crate::catalog::{Catalog, Metric};
+use crate::convention::{Reading, Says};
+use crate::labels::{LabelBuf, OUTCOME};
+use crate::once_map::OnceMap;
+use crate::problem::{Location, Reason, Tally};
+use crate::series::{Admitted, Series};
+use crate::value::{Value, Visitor, measurement};
+
+mod compile;
+
+pub(crate) use compile::{LabelRules, compile, is_of_interest};
+
+/// Everything there is to know about a callsite, so that measuring it compares
+/// no names: what each field is, by its index, and where measurements go.
+pub(crate) struct Plan {
+    location: Location,
+    fields: Box<[FieldRole]>,
+    docs: Box<[PlannedDoc]>,
+    label_limit: usize,
+    /// Keys by slot: the callsite's own labels, then the inherited ones.
+    label_keys: Box<[Arc<str>]>,
+    /// How many of the keys are the callsite's own.
+    pub(crate) own_labels: u8,
+    /// Which own labels are given to everything inside, as (slot, position in
+    /// the layer's list of inherited labels).
+    pub(crate) carried: Box<[(u8, u8)]>,
+    measures: Box<[PlannedMeasure]>,
+    pub(crate) moments: Moments,
+    /// An ERROR event with an `error` field: the span it happens in failed.
+    pub(crate) fails_its_span: bool,
+    hasher: RandomState,
+    routes: OnceMap<Box<[u8]>, Route>,
+}
+
+/// What a field is to its callsite.
+#[derive(Clone, Default)]
+struct FieldRole {
+    label: Option<u8>,
+    doc: Option<u8>,
+    measures: SmallVec<[u8; 1]>,
+    mark: Option<Mark>,
+}
+
+/// What a span's field says about how the span ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// Any value means that it failed.
+    Failure,
+    /// It failed if the value is `ERROR`.
+    Status,
+    /// The value is the outcome.
+    Outcome,
+}
+
+struct PlannedDoc {
+    metric: &'static str,
+    says: Says,
+    /// Set once it was read: what a metric means is said once.
+    said: OnceLock<()>,
+}
+
+struct PlannedMeasure {
+    target: Result<Arc<Metric>, Arc<Tally>>,
+    reading: Reading,
+    /// Set if the unit that this callsite gives is not the metric's.
+    unit_conflict: OnceLock<Arc<Tally>>,
+}
+
+/// Which measures are due when, by their indices. Empty for an event.
+#[derive(Default)]
+pub(crate) struct Moments {
+    pub(crate) opened: SmallVec<[u8; 2]>,
+    pub(crate) in_flight: SmallVec<[u8; 2]>,
+    pub(crate) closed: SmallVec<[u8; 2]>,
+    pub(crate) duration: SmallVec<[u8; 2]>,
+}
+
+/// The series of one set of labels, for each measure of the plan.
+struct Route {
+    series: Box<[OnceLock<Arc<Series>>]>,
+}
+
+/// What one event or span recorded.
+#[derive(Default)]
+pub(crate) struct Recorded {
+    pub(crate) labels: LabelBuf,
+    pub(crate) failed: bool,
+    samples: SmallVec<[Sample; 4]>,
+    docs: Vec<(u8, String)>,
+}
+
+struct Sample {
+    measure: u8,
+    value: Result<f64, Rejected>,
+}
+
+struct Rejected {
+    reason: Reason,
+    shown: String,
+}
+
+/// The label values of one measurement, with their hash.
+struct Key<'a> {
+    labels: &'a LabelBuf,
+    hash: u64,
+}
+
+impl Plan {
+    /// Reads the fields that `record` offers.
+    #[inline]
+    pub(crate) fn read(&self, record: impl FnOnce(&mut dyn Visit)) -> Recorded {
+        let mut recorded = Recorded::default();
+        record(&mut Visitor(|field: &Field, value: Value<'_>| {
+            self.read_field(field, &value, &mut recorded);
+        }));
+        recorded
+    }
+
+    /// Records all samples, under the labels that were recorded with them.
+    #[inline]
+    pub(crate) fn measure(&self, recorded: &Recorded, labels: &LabelBuf, catalog: &Catalog) {
+        if !recorded.docs.is_empty() {
+            self.document(recorded, catalog);
+        }
+        if recorded.samples.is_empty() {
+            return;
+        }
+        let key = self.key(labels);
+        let route = self.route(&key);
+        for sample in &recorded.samples {
+            match &sample.value {
+                Ok(value) => self.add(sample.measure, *value, route, &key, catalog),
+                Err(rejected) => self.reject(sample.measure, rejected, catalog),
+            }
+        }
+    }
+
+    /// Records one value for each of some measures.
+    #[inline]
+    pub(crate) fn measure_each(
+        &self,
+        measures: &[u8],
+        value: f64,
+        labels: &LabelBuf,
+        catalog: &Catalog,
+    ) {
+        if measures.is_empty() {
+            return;
+        }
+        let key = self.key(labels);
+        let route = self.route(&key);
+        for measure in measures {
+            self.add(*measure, value, route, &key, catalog);
+        }
+    }
+
+    /// The series of a measure, for whoever records it twice.
+    pub(crate) fn series(
+        &self,
+        measure: u8,
+        labels: &LabelBuf,
+        catalog: &Catalog,
+    ) -> Option<Arc<Series>> {
+        let key = self.key(labels);
+        if let Some(series) = self.route(&key).and_then(|route| route.get(measure)) {
+            return Some(Arc::clone(series));
+        }
+        self.admit(measure, &key, catalog)
+            .map(|admitted| Arc::clone(admitted.series()))
+    }
+
+    /// The first measure's name, to name a callsite in a problem.
+    pub(crate) fn first_metric(&self) -> Option<&str> {
+        let metric = self.measures.first()?.target.as_ref();
+        Some(metric.map_or("", |metric| metric.name()))
+    }
+
+    pub(crate) const fn location(&self) -> Location {
+        self.location
+    }
+
+    pub(crate) const fn label_limit(&self) -> usize {
+        self.label_limit
+    }
+
+    fn read_field(&self, field: &Field, value: &Value<'_>, recorded: &mut Recorded) {
+        let Some(role) = self.fields.get(field.index()) else {
+            return;
+        };
+        if let Some(slot) = role.label {
+            recorded.labels.set(slot, value, self.label_limit);
+        }
+        for measure in &role.measures {
+            let sample = self.sample(*measure, value);
+            recorded.samples.push(sample);
+        }
+        if let Some(doc) = role.doc
+            && self.docs[usize::from(doc)].said.get().is_none()
+        {
+            recorded.docs.push((doc, value.to_string()));
+        }
+        match role.mark {
+            None => {}
+            Some(Mark::Failure) => recorded.failed |= !matches!(value, Value::Bool(false)),
+            Some(Mark::Status) => {
+                recorded.failed |= value.to_string().eq_ignore_ascii_case("error");
+            }
+            Some(Mark::Outcome) => recorded.labels.set(OUTCOME, value, self.label_limit),
+        }
+    }
+
+    fn sample(&self, measure: u8, value: &Value<'_>) -> Sample {
+        let kind = match &self.measures[usize::from(measure)].target {
+            Ok(metric) => metric.kind(),
+            // It is rejected whatever it is.
+            Err(_) => crate::instrument::Kind::Gauge,
+        };
+        let value = measurement(kind, value).map_err(|reason| Rejected {
+            reason,
+            shown: shorten(value.to_string()),
+        });
+        Sample { measure, value }
+    }
+
+    #[inline]
+    fn key<'a>(&self, labels: &'a LabelBuf) -> Key<'a> {
+        let hash = self.hasher.hash_one(labels.as_bytes());
+        Key { labels, hash }
+    }
+
+    #[inline]
+    fn route(&self, key: &Key<'_>) -> Option<&Route> {
+        let bytes = key.labels.as_bytes();
+        self.routes.get(key.hash, |known| **known == *bytes)
+    }
+
+    #[inline]
+    fn add(
+        &self,
+        measure: u8,
+        value: f64,
+        route: Option<&Route>,
+        key: &Key<'_>,
+        catalog: &Catalog,
+    ) {
+        let planned = &self.measures[usize::from(measure)];
+        if let Some(series) = route.and_then(|route| route.get(measure))
+            && planned.unit_conflict.get().is_none()
+        {
+            return planned.reading.add(series, value);
+        }
+        match self.admit(measure, key, catalog) {
+            Some(Admitted::Overflow(_)) if planned.reading != Reading::Amount => {
+                let reason = Reason::LevelOverflow;
+                let shown = value.to_string();
+                self.reject(measure, &Rejected { reason, shown }, catalog);
+            }
+            Some(admitted) => planned.reading.add(admitted.series(), value),
+            None => {}
+        }
+    }
+
+    /// Finds the series in the catalog, and remembers the way unless it leads
+    /// to the overflow series: the ways there are without bound.
+    #[cold]
+    fn admit(&self, measure: u8, key: &Key<'_>, catalog: &Catalog) -> Option<Admitted> {
+        let planned = &self.measures[usize::from(measure)];
+        let target = match planned.unit_conflict.get() {
+            Some(tally) => Err(tally),
+            None => planned.target.as_ref(),
+        };
+        let labels = key.labels.decode(|slot| self.label_key(slot));
+        let admitted = target
+            .map_err(Arc::clone)
+            .and_then(|metric| catalog.admit(metric, labels));
+        match admitted {
+            Ok(Admitted::Overflow(series)) => Some(Admitted::Overflow(series)),
+            Ok(admitted) => {
+                let route = Route::new(self.measures.len());
+                let bytes = key.labels.as_bytes().into();
+                let route = self.routes.insert(key.hash, bytes, route);
+                // Another thread may have found the same series first.
+                let _ = route.series[usize::from(measure)].set(Arc::clone(admitted.series()));
+                Some(admitted)
+            }
+            Err(tally) => {
+                catalog.reject(&tally);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn reject(&self, measure: u8, rejected: &Rejected, catalog: &Catalog) {
+        let tally = match &self.measures[usize::from(measure)].target {
+            Ok(metric) => {
+                let detail = || format!("`{}`", rejected.shown);
+                let (name, location) = (metric.name(), self.location);
+                catalog
+                    .problems()
+                    .list(rejected.reason, name, location, detail)
+            }
+            Err(tally) => Arc::clone(tally),
+        };
+        catalog.reject(&tally);
+    }
+
+    #[cold]
+    fn document(&self, recorded: &Recorded, catalog: &Catalog) {
+        for (doc, text) in &recorded.docs {
+            let doc = &self.docs[usize::from(*doc)];
+            let _ = doc.said.set(());
+            match doc.says {
+                Says::Help => catalog.docs().set_help(doc.metric, text),
+                Says::Unit => {
+                    if let Err(tally) = catalog.declare_unit(doc.metric, text, self.location) {
+                        self.refuse_unit(doc.metric, &tally);
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse_unit(&self, metric: &str, tally: &Arc<Tally>) {
+        for planned in &self.measures {
+            if planned.target.as_ref().is_ok_and(|t| t.name() == metric) {
+                let _ = planned.unit_conflict.set(Arc::clone(tally));
+            }
+        }
+    }
+
+    fn label_key(&self, slot: u8) -> Arc<str> {
+        match self.label_keys.get(usize::from(slot)) {
+            Some(key) => Arc::clone(key),
+            None => "outcome".into(),
+        }
+    }
+}
+
+impl Moments {
+    /// Whether anything is due that `outcome` labels.
+    pub(crate) fn have_outcome(&self) -> bool {
+        !(self.closed.is_empty() && self.duration.is_empty())
+    }
+}
+
+impl Reading {
+    #[inline]
+    fn add(self, series: &Series, value: f64) {
+        match self {
+            Self::Amount => series.record(value),
+            Self::Rise => series.record_rise_to(value),
+            Self::Fall => series.record_fall_to(value),
+        }
+    }
+}
+
+impl Route {
+    fn new(measures: usize) -> Self {
+        Self {
+            series: (0..measures).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    #[inline]
+    fn get(&self, measure: u8) -> Option<&Arc<Series>> {
+        self.series[usize::from(measure)].get()
+    }
+}
+
+/// Enough of a rejected value to recognise it in the list of problems.
+fn shorten(mut value: String) -> String {
+    const SHOWN: usize = 80;
+    if value.len() > SHOWN {
+        let mut end = SHOWN;
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        value.truncate(end);
+        value.push('…');
+    }
+    value
+}

@@ -1,0 +1,246 @@
+//! What went wrong while measuring: rejected, counted and listed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing_core::Metadata;
+
+use crate::no_poison::NoPoison;
+
+/// Why measurements were rejected, or what is wrong with a callsite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The name after the prefix is no instrument name.
+    InvalidName,
+    /// A `unit.NAME` field holds no unit.
+    InvalidUnit,
+    /// A label has no key, or one that Prometheus reserves (`le`, `quantile`).
+    InvalidLabel,
+    /// Two label keys of one callsite are the same on a Prometheus scrape. Its
+    /// values are joined there by `;`, as OpenTelemetry prescribes.
+    LabelCollision,
+    /// The name already belongs to an instrument of another kind.
+    KindConflict,
+    /// The name already belongs to an instrument of another unit.
+    UnitConflict,
+    /// Another instrument has the same name on a Prometheus scrape.
+    NameCollision,
+    /// A text, a boolean or an error where a number has to be.
+    NotANumber,
+    /// NaN or an infinity.
+    NotFinite,
+    /// A negative number on a counter.
+    Negative,
+    /// A level (`increase.`, `decrease.`) whose series is over the cardinality
+    /// cap: in the overflow series it would be compared with another's level.
+    LevelOverflow,
+    /// The instrument has reached its cardinality cap. New label sets are
+    /// counted in its series `otel.metric.overflow=true`.
+    Overflow,
+    /// Measured from inside a sink, where measuring again could hang.
+    Reentrant,
+    /// A sink panicked. The other sinks have the measurement.
+    SinkPanicked,
+}
+
+impl Reason {
+    /// The reason as the label `reason` of `tracing_meter.rejected` has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidName => "invalid_name",
+            Self::InvalidUnit => "invalid_unit",
+            Self::InvalidLabel => "invalid_label",
+            Self::LabelCollision => "label_collision",
+            Self::KindConflict => "kind_conflict",
+            Self::UnitConflict => "unit_conflict",
+            Self::NameCollision => "name_collision",
+            Self::NotANumber => "not_a_number",
+            Self::NotFinite => "not_finite",
+            Self::Negative => "negative",
+            Self::LevelOverflow => "level_overflow",
+            Self::Overflow => "overflow",
+            Self::Reentrant => "reentrant",
+            Self::SinkPanicked => "sink_panicked",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a callsite stands in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Location {
+    target: &'static str,
+    file: Option<&'static str>,
+    line: Option<u32>,
+}
+
+impl Location {
+    pub(crate) fn of(metadata: &Metadata<'static>) -> Self {
+        Self {
+            target: metadata.target(),
+            file: metadata.file(),
+            line: metadata.line(),
+        }
+    }
+
+    /// The place of what this crate measures about itself.
+    pub(crate) const OWN: Self = Self {
+        target: "tracing_meter",
+        file: None,
+        line: None,
+    };
+
+    /// The callsite's target, by default its module path.
+    #[must_use]
+    pub const fn target(&self) -> &'static str {
+        self.target
+    }
+
+    /// The source file.
+    #[must_use]
+    pub const fn file(&self) -> Option<&'static str> {
+        self.file
+    }
+
+    /// The line in the source file, from 1.
+    #[must_use]
+    pub const fn line(&self) -> Option<u32> {
+        self.line
+    }
+}
+
+/// `src/main.rs:12`, or the target where the file is not known.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{file}:{line}"),
+            (Some(file), None) => f.write_str(file),
+            (None, _) => f.write_str(self.target),
+        }
+    }
+}
+
+/// One thing that is wrong, at one callsite, and how often it happened.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    reason: Reason,
+    metric: Arc<str>,
+    location: Location,
+    detail: Arc<str>,
+    count: u64,
+}
+
+impl Problem {
+    /// What is wrong.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The metric as the callsite names it.
+    #[must_use]
+    pub fn metric(&self) -> &str {
+        &self.metric
+    }
+
+    /// The callsite.
+    #[must_use]
+    pub const fn location(&self) -> Location {
+        self.location
+    }
+
+    /// What exactly, in words: the first case of it.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// How many measurements were rejected. 0 if the callsite is known to be
+    /// wrong, but has not measured yet.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            reason,
+            metric,
+            location,
+            detail,
+            count,
+        } = self;
+        write!(
+            f,
+            "{location}: {metric}: {reason}: {detail} ({count} times)"
+        )
+    }
+}
+
+/// All problems, each once. Their number is bounded by the callsites.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(NoPoison<BTreeMap<Key, Arc<Tally>>>);
+
+type Key = (Location, Arc<str>, Reason);
+
+/// The count of one problem.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) reason: Reason,
+    detail: Arc<str>,
+    count: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn add_one(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Problems {
+    /// Lists a problem, with its first detail, and gives its tally.
+    pub(crate) fn list(
+        &self,
+        reason: Reason,
+        metric: &str,
+        location: Location,
+        detail: impl FnOnce() -> String,
+    ) -> Arc<Tally> {
+        let mut listed = self.0.lock();
+        let tally = listed
+            .entry((location, metric.into(), reason))
+            .or_insert_with(|| {
+                Arc::new(Tally {
+                    reason,
+                    detail: detail().into(),
+                    count: AtomicU64::new(0),
+                })
+            });
+        Arc::clone(tally)
+    }
+
+    pub(crate) fn snapshot(&self) -> Vec<Problem> {
+        let listed = self.0.lock();
+        listed
+            .iter()
+            .map(|((location, metric, reason), tally)| Problem {
+                reason: *reason,
+                metric: Arc::clone(metric),
+                location: *location,
+                detail: Arc::clone(&tally.detail),
+                count: tally.count.load(Ordering::Relaxed),
+            })
+            .collect()
+    }
+}

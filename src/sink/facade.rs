@@ -1,0 +1,217 @@
+//! Measurements through the `metrics` facade, to Prometheus and its other exporters.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use metrics::{Key, KeyName, Recorder, Unit};
+
+use super::{Handle, Sink};
+use crate::instrument::{Instrument, Kind};
+use crate::labels::Labels;
+use crate::no_poison::NoPoison;
+use crate::prometheus_name;
+
+mod handle;
+
+use handle::FacadeHandle;
+
+/// Records through a recorder of the `metrics` facade.
+///
+/// Names and label keys are those of a Prometheus scrape, unless
+/// [`names_as_written`](Self::names_as_written) asks for others. An up/down
+/// counter is a gauge that is incremented and decremented, never set.
+///
+/// The facade counts in `u64`: of a counter's fractions it sees the whole part
+/// of their sum.
+///
+/// With an exporter's idle timeout, a series that the exporter has dropped comes
+/// back when it is measured again. Exempt gauges from it
+/// (`MetricKindMask::COUNTER | MetricKindMask::HISTOGRAM`): an exporter that
+/// drops the gauge of something in flight shows it again once it was back at 0.
+pub struct FacadeSink {
+    recorder: Arc<RecorderRef>,
+    naming: Naming,
+    instruments: NoPoison<HashMap<String, Arc<FacadeInstrument>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    Prometheus,
+    AsWritten,
+}
+
+impl FacadeSink {
+    /// A sink of this recorder.
+    pub fn new(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        Self::of(Target::Own(Box::new(recorder)))
+    }
+
+    /// A sink of the global recorder, which may be installed later: what was
+    /// measured before is handed over then (of a histogram, the first 1024
+    /// measurements of each series).
+    ///
+    /// On a thread with a local recorder (`metrics::with_local_recorder`), series
+    /// that are measured there first go to that one. In a test, give the
+    /// recorder to [`new`](Self::new).
+    #[must_use]
+    pub fn global() -> Self {
+        Self::of(Target::Global)
+    }
+
+    /// Names, label keys and units as they are written, for exporters that do
+    /// not need Prometheus' names: statsd, for example.
+    #[must_use]
+    pub fn names_as_written(mut self) -> Self {
+        self.naming = Naming::AsWritten;
+        self
+    }
+
+    fn of(target: Target) -> Self {
+        Self {
+            recorder: Arc::new(RecorderRef {
+                target,
+                waiting: NoPoison::default(),
+            }),
+            naming: Naming::Prometheus,
+            instruments: NoPoison::default(),
+        }
+    }
+
+    fn instrument(&self, instrument: &Instrument) -> Arc<FacadeInstrument> {
+        let mut instruments = self.instruments.lock();
+        let known = instruments.entry(instrument.name().to_owned());
+        let known =
+            known.or_insert_with(|| Arc::new(FacadeInstrument::new(instrument, self.naming)));
+        Arc::clone(known)
+    }
+}
+
+impl Sink for FacadeSink {
+    fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle> {
+        let instrument = self.instrument(instrument);
+        let key = Key::from_parts(instrument.name.clone(), self.naming.labels(labels));
+        let recorder = Arc::clone(&self.recorder);
+        Box::new(FacadeHandle::new(recorder, instrument, key))
+    }
+}
+
+impl std::fmt::Debug for FacadeSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FacadeSink")
+            .field("naming", &self.naming)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the recorder is.
+struct RecorderRef {
+    target: Target,
+    /// Handles with measurements from before the recorder was installed.
+    waiting: NoPoison<Vec<Weak<FacadeHandle>>>,
+}
+
+enum Target {
+    Own(Box<dyn Recorder + Send + Sync>),
+    Global,
+}
+
+impl RecorderRef {
+    /// Calls with the recorder, and whether it is one that may be kept to.
+    ///
+    /// Before a global recorder is installed, the facade passes its no-op
+    /// recorder, which it does not say. That has no size, and few others have
+    /// none: those are asked for their handle each time.
+    fn with<R>(&self, call: impl FnOnce(&dyn Recorder, bool) -> R) -> R {
+        match &self.target {
+            Target::Own(recorder) => call(recorder, true),
+            Target::Global => metrics::with_recorder(|recorder| {
+                let installed = size_of_val(recorder) != 0;
+                call(recorder, installed)
+            }),
+        }
+    }
+}
+
+/// An instrument as the recorder is told of it.
+struct FacadeInstrument {
+    name: KeyName,
+    kind: Kind,
+    unit: Option<Unit>,
+    help: String,
+    described: AtomicBool,
+}
+
+impl FacadeInstrument {
+    fn new(instrument: &Instrument, naming: Naming) -> Self {
+        let (name, unit) = match naming {
+            // The unit stands in the name already.
+            Naming::Prometheus => (instrument.prometheus_name(), None),
+            Naming::AsWritten => (instrument.name(), instrument.unit().and_then(facade_unit)),
+        };
+        let help = match instrument.description() {
+            Some(help) => help.to_owned(),
+            // `promtool check metrics` finds fault with a metric without help.
+            None => format!("`{}`, measured by tracing-meter.", instrument.name()),
+        };
+        Self {
+            name: name.to_owned().into(),
+            kind: instrument.kind(),
+            unit,
+            help,
+            described: AtomicBool::new(false),
+        }
+    }
+
+    fn describe_once(&self, recorder: &dyn Recorder) {
+        if self.described.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (name, unit, help) = (self.name.clone(), self.unit, self.help.clone().into());
+        match self.kind {
+            Kind::Counter => recorder.describe_counter(name, unit, help),
+            Kind::UpDownCounter | Kind::Gauge => recorder.describe_gauge(name, unit, help),
+            Kind::Histogram => recorder.describe_histogram(name, unit, help),
+        }
+    }
+}
+
+impl Naming {
+    /// Labels whose keys are one on a scrape are joined, as OpenTelemetry's
+    /// compatibility rules say: Prometheus refuses a scrape with a label twice.
+    fn labels(self, labels: &Labels) -> Vec<metrics::Label> {
+        let mut joined: BTreeMap<String, String> = BTreeMap::new();
+        for label in labels {
+            let key = match self {
+                Self::Prometheus => prometheus_name::of_label(label.key()),
+                Self::AsWritten => label.key().to_owned(),
+            };
+            let value = label.value().to_string();
+            let before = joined.remove(&key);
+            let value = before.map_or(value.clone(), |before| format!("{before};{value}"));
+            joined.insert(key, value);
+        }
+        joined
+            .into_iter()
+            .map(|(key, value)| metrics::Label::new(key, value))
+            .collect()
+    }
+}
+
+fn facade_unit(unit: &str) -> Option<Unit> {
+    Some(match unit {
+        "s" => Unit::Seconds,
+        "ms" => Unit::Milliseconds,
+        "us" => Unit::Microseconds,
+        "ns" => Unit::Nanoseconds,
+        "By" => Unit::Bytes,
+        "KiBy" => Unit::Kibibytes,
+        "MiBy" => Unit::Mebibytes,
+        "GiBy" => Unit::Gibibytes,
+        "TiBy" => Unit::Tebibytes,
+        "%" => Unit::Percent,
+        "bit/s" => Unit::BitsPerSecond,
+        "1/s" => Unit::CountPerSecond,
+        _ => return None,
+    })
+}

@@ -1,0 +1,189 @@
+//! A series in a recorder, which may not be installed yet, or may have expired it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata};
+
+use super::{FacadeInstrument, RecorderRef};
+use crate::instrument::Kind;
+use crate::no_poison::NoPoison;
+use crate::sink::Handle;
+
+/// An exporter forgets a series that idles, and its handle records into
+/// nothing. A handle that idled this long is taken anew, which finds the old one
+/// if the exporter still has it. Far below any idle timeout.
+const STALE_AFTER: Duration = Duration::from_millis(10);
+
+/// How many measurements of a histogram wait for the recorder.
+const MAX_WAITING: usize = 1024;
+
+static METADATA: Metadata<'_> = Metadata::new("tracing_meter", Level::INFO, Some(module_path!()));
+
+/// One series. Shared, so that those that wait can be found.
+pub(super) struct FacadeHandle {
+    recorder: Arc<RecorderRef>,
+    instrument: Arc<FacadeInstrument>,
+    key: Key,
+    resolved: ArcSwapOption<Resolved>,
+    epoch: Instant,
+    used: AtomicU64,
+    /// A counter's fraction that is not passed on yet, or an up/down counter's
+    /// sum, as the bits of a float.
+    sum: AtomicU64,
+    waiting: NoPoison<Vec<f64>>,
+}
+
+enum Resolved {
+    Counter(Counter),
+    UpDownCounter(Gauge),
+    Gauge(Gauge),
+    Histogram(Histogram),
+}
+
+impl FacadeHandle {
+    pub(super) fn new(
+        recorder: Arc<RecorderRef>,
+        instrument: Arc<FacadeInstrument>,
+        key: Key,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            recorder,
+            instrument,
+            key,
+            resolved: ArcSwapOption::empty(),
+            epoch: Instant::now(),
+            used: AtomicU64::new(0),
+            sum: AtomicU64::new(0.0_f64.to_bits()),
+            waiting: NoPoison::default(),
+        })
+    }
+
+    /// Takes the series from the recorder, and keeps it if that is installed.
+    fn resolve(&self) -> (Arc<Resolved>, bool) {
+        let (resolved, installed) = self.recorder.with(|recorder, installed| {
+            let (key, kind) = (&self.key, self.instrument.kind);
+            if installed {
+                self.instrument.describe_once(recorder);
+            }
+            let resolved = match kind {
+                Kind::Counter => Resolved::Counter(recorder.register_counter(key, &METADATA)),
+                Kind::UpDownCounter => {
+                    Resolved::UpDownCounter(recorder.register_gauge(key, &METADATA))
+                }
+                Kind::Gauge => Resolved::Gauge(recorder.register_gauge(key, &METADATA)),
+                Kind::Histogram => Resolved::Histogram(recorder.register_histogram(key, &METADATA)),
+            };
+            (Arc::new(resolved), installed)
+        });
+        self.resolved
+            .store(installed.then(|| Arc::clone(&resolved)));
+        (resolved, installed)
+    }
+
+    fn is_stale(&self) -> bool {
+        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let before = self.used.swap(now, Ordering::Relaxed);
+        let idle = Duration::from_millis(now.saturating_sub(before));
+        // What is in flight gives back to the gauge that it was taken from.
+        let in_flight = self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0;
+        idle >= STALE_AFTER && !in_flight
+    }
+
+    fn apply(&self, resolved: &Resolved, value: f64) {
+        match self.instrument.kind {
+            // The fractions of earlier calls may have become a whole by now.
+            Kind::Counter if value.fract() != 0.0 => {
+                let before = self.add_to_sum(value, f64::fract);
+                resolved.record(before + value);
+            }
+            Kind::UpDownCounter => {
+                self.add_to_sum(value, |sum| sum);
+                resolved.record(value);
+            }
+            Kind::Counter | Kind::Gauge | Kind::Histogram => resolved.record(value),
+        }
+    }
+
+    fn load_sum(&self) -> f64 {
+        f64::from_bits(self.sum.load(Ordering::Relaxed))
+    }
+
+    /// Adds to the sum, keeps what `keep` makes of it, and returns what it was.
+    fn add_to_sum(&self, value: f64, keep: impl Fn(f64) -> f64) -> f64 {
+        let relaxed = Ordering::Relaxed;
+        let add = |bits| Some(keep(f64::from_bits(bits) + value).to_bits());
+        let before = self.sum.fetch_update(relaxed, relaxed, add);
+        f64::from_bits(before.unwrap_or_else(|bits| bits))
+    }
+
+    /// Keeps a measurement until a recorder is installed.
+    fn wait(self: &Arc<Self>, value: f64) {
+        let mut waiting = self.waiting.lock();
+        let is_first = waiting.is_empty();
+        let is_full = waiting.len() >= MAX_WAITING;
+        match (self.instrument.kind, waiting.first_mut()) {
+            (Kind::Counter | Kind::UpDownCounter, Some(sum)) => *sum += value,
+            (Kind::Gauge, Some(last)) => *last = value,
+            (Kind::Histogram, Some(_)) if is_full => {}
+            _ => waiting.push(value),
+        }
+        drop(waiting);
+        if is_first {
+            let mut all = self.recorder.waiting.lock();
+            all.push(Arc::downgrade(self));
+        }
+    }
+
+    /// Hands over, for all series, what was measured before there was a recorder.
+    fn hand_over(&self) {
+        let all = std::mem::take(&mut *self.recorder.waiting.lock());
+        for handle in all.iter().filter_map(Weak::upgrade) {
+            let waiting = std::mem::take(&mut *handle.waiting.lock());
+            let (resolved, _) = handle.resolve();
+            for value in waiting {
+                handle.apply(&resolved, value);
+            }
+        }
+    }
+}
+
+impl Resolved {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a counter's value is not negative, and saturates at u64::MAX"
+    )]
+    fn record(&self, value: f64) {
+        match self {
+            Self::Counter(counter) => counter.increment(value as u64),
+            Self::UpDownCounter(gauge) => gauge.increment(value),
+            Self::Gauge(gauge) => gauge.set(value),
+            Self::Histogram(histogram) => histogram.record(value),
+        }
+    }
+}
+
+impl Handle for Arc<FacadeHandle> {
+    fn record(&self, value: f64) {
+        if !self.is_stale()
+            && let Some(resolved) = &*self.resolved.load()
+        {
+            return self.apply(resolved, value);
+        }
+        let (resolved, installed) = self.resolve();
+        if installed {
+            self.hand_over();
+            self.apply(&resolved, value);
+        } else {
+            resolved.record(value);
+            self.wait(value);
+            // It may have been installed meanwhile, and this be the last call.
+            if self.recorder.with(|_, installed| installed) {
+                self.hand_over();
+            }
+        }
+    }
+}

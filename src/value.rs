@@ -1,0 +1,177 @@
+//! The values of fields: the only `Visit`, and the one match that decides what a
+//! value is worth as a measurement.
+
+use std::error::Error;
+use std::fmt;
+
+use tracing_core::field::{Field, Visit};
+
+use crate::instrument::Kind;
+use crate::problem::Reason;
+
+/// A field's value, before anybody has decided what it is for.
+pub(crate) enum Value<'a> {
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
+    Bool(bool),
+    Str(&'a str),
+    /// What `%value` and `?value` record.
+    Text(&'a dyn fmt::Debug),
+    Error(&'a (dyn Error + 'static)),
+}
+
+/// What the value is worth as a measurement of an instrument.
+///
+/// Every pair of kind and type is decided here, and nowhere else. Measurements
+/// are `f64`, exact for integers up to 2^53, so that an integer and a float of
+/// one name feed one instrument.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "beyond 2^53 the nearest f64 is the measurement"
+)]
+pub(crate) fn measurement(kind: Kind, value: &Value<'_>) -> Result<f64, Reason> {
+    let number = match *value {
+        Value::I64(v) => v as f64,
+        Value::U64(v) => v as f64,
+        Value::I128(v) => v as f64,
+        Value::U128(v) => v as f64,
+        Value::F64(v) if v.is_finite() => v,
+        Value::F64(_) => return Err(Reason::NotFinite),
+        Value::Bool(_) | Value::Str(_) | Value::Text(_) | Value::Error(_) => {
+            return Err(Reason::NotANumber);
+        }
+    };
+    match kind {
+        Kind::Counter if number < 0.0 => Err(Reason::Negative),
+        Kind::Counter | Kind::UpDownCounter | Kind::Gauge | Kind::Histogram => Ok(number),
+    }
+}
+
+/// Hands every recorded field to a closure.
+pub(crate) struct Visitor<F>(pub(crate) F);
+
+impl<F: FnMut(&Field, Value<'_>)> Visit for Visitor<F> {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        (self.0)(field, Value::I64(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        (self.0)(field, Value::U64(value));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        (self.0)(field, Value::I128(value));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        (self.0)(field, Value::U128(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        (self.0)(field, Value::F64(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        (self.0)(field, Value::Bool(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        (self.0)(field, Value::Str(value));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        (self.0)(field, Value::Error(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        (self.0)(field, Value::Text(value));
+    }
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::I64(v) => v.fmt(f),
+            Self::U64(v) => v.fmt(f),
+            Self::I128(v) => v.fmt(f),
+            Self::U128(v) => v.fmt(f),
+            Self::F64(v) => v.fmt(f),
+            Self::Bool(v) => v.fmt(f),
+            Self::Str(v) => v.fmt(f),
+            Self::Text(v) => v.fmt(f),
+            Self::Error(v) => v.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 4] = [
+        Kind::Counter,
+        Kind::UpDownCounter,
+        Kind::Gauge,
+        Kind::Histogram,
+    ];
+
+    #[test]
+    fn every_width_of_integer_measures_on_every_kind() {
+        for kind in KINDS {
+            for value in [
+                Value::I64(7),
+                Value::U64(7),
+                Value::I128(7),
+                Value::U128(7),
+                Value::F64(7.0),
+            ] {
+                assert_eq!(measurement(kind, &value), Ok(7.0), "{kind} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_counter_refuses_what_is_negative() {
+        for value in [Value::I64(-1), Value::I128(-1), Value::F64(-0.5)] {
+            assert_eq!(measurement(Kind::Counter, &value), Err(Reason::Negative));
+            for kind in &KINDS[1..] {
+                assert!(measurement(*kind, &value).is_ok(), "{kind} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_never_turned_into_one() {
+        let error = std::io::Error::other("1");
+        for kind in KINDS {
+            for value in [
+                Value::Bool(true),
+                Value::Str("1"),
+                Value::Text(&1),
+                Value::Error(&error),
+            ] {
+                assert_eq!(measurement(kind, &value), Err(Reason::NotANumber));
+            }
+            for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let value = Value::F64(value);
+                assert_eq!(measurement(kind, &value), Err(Reason::NotFinite));
+            }
+        }
+    }
+
+    #[test]
+    fn the_widest_integers_do_not_wrap() {
+        assert_eq!(
+            measurement(Kind::Counter, &Value::U64(u64::MAX)),
+            Ok(18_446_744_073_709_551_615.0)
+        );
+        assert_eq!(
+            measurement(Kind::Gauge, &Value::I64(i64::MIN)),
+            Ok(-9_223_372_036_854_775_808.0)
+        );
+        assert!(measurement(Kind::Counter, &Value::U128(u128::MAX)).is_ok_and(|v| v > 3.4e38));
+    }
+}

@@ -1,0 +1,228 @@
+//! The real exporters: a Prometheus recorder and an OpenTelemetry meter provider.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{
+    InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
+};
+use tracing_meter::{Boundaries, FacadeSink, MeterLayerBuilder, OtelSink};
+
+/// Both exporters, each with its own view of the same measurements.
+pub struct Exporters {
+    pub prometheus: PrometheusHandle,
+    pub provider: SdkMeterProvider,
+    reader: Reader,
+}
+
+impl Exporters {
+    /// A builder whose layer feeds both exporters.
+    pub fn new() -> (Self, MeterLayerBuilder) {
+        Self::with_boundaries(Boundaries::new())
+    }
+
+    pub fn with_boundaries(boundaries: Boundaries) -> (Self, MeterLayerBuilder) {
+        let reader = Reader::default();
+        let provider = SdkMeterProvider::builder()
+            .with_reader(reader.clone())
+            .build();
+        let recorder = boundaries.prometheus_builder().unwrap().build_recorder();
+        let prometheus = recorder.handle();
+        let builder = tracing_meter::builder()
+            .boundaries(boundaries)
+            .sink(OtelSink::new(provider.clone()))
+            .sink(FacadeSink::new(recorder));
+        let exporters = Self {
+            prometheus,
+            provider,
+            reader,
+        };
+        (exporters, builder)
+    }
+
+    /// A scrape's text.
+    pub fn scrape(&self) -> String {
+        self.prometheus.render()
+    }
+
+    /// A series on a scrape, whatever its kind; of a histogram `NAME_count`,
+    /// `NAME_sum` or `NAME_bucket`.
+    pub fn scraped(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        parse_scrape(&self.scrape())
+            .get(&series(name, labels))
+            .copied()
+    }
+
+    /// A series in the SDK: a sum, a gauge's value, or a histogram's sum.
+    pub fn collected(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.reader.points().get(&series(name, labels)).copied()
+    }
+
+    /// Asserts that a series has this value in both exporters.
+    pub fn assert_both(&self, name: &str, scraped: &str, labels: &[(&str, &str)], value: f64) {
+        let on_scrape: Vec<(String, &str)> = labels
+            .iter()
+            .map(|(key, value)| (key.replace('.', "_"), *value))
+            .collect();
+        let on_scrape: Vec<(&str, &str)> =
+            on_scrape.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        assert_eq!(
+            self.collected(name, labels),
+            Some(value),
+            "{name} {labels:?}"
+        );
+        assert_eq!(
+            self.scraped(scraped, &on_scrape),
+            Some(value),
+            "{scraped} {labels:?}"
+        );
+    }
+
+    pub fn resource_metrics(&self) -> ResourceMetrics {
+        self.reader.collect_now()
+    }
+}
+
+/// `name{a="1",b="2"}`, with the labels sorted.
+fn series(name: &str, labels: &[(&str, &str)]) -> String {
+    let sorted: BTreeMap<_, _> = labels.iter().copied().collect();
+    format!("{name}{sorted:?}")
+}
+
+/// All sample lines of a scrape, by series.
+pub fn parse_scrape(text: &str) -> BTreeMap<String, f64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| {
+            let prometheus_parse::LineInfo::Sample {
+                metric_name,
+                labels,
+                value,
+                ..
+            } = prometheus_parse::LineInfo::parse(line)
+            else {
+                return None;
+            };
+            let labels = label_pairs(labels.unwrap_or_default());
+            let labels: Vec<_> = labels
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str()))
+                .collect();
+            Some((series(metric_name, &labels), value.parse().ok()?))
+        })
+        .collect()
+}
+
+/// Splits `a="1",b="2"`. The tests' label values hold no escapes.
+fn label_pairs(labels: &str) -> Vec<(String, String)> {
+    labels
+        .split("\",")
+        .filter_map(|pair| {
+            let (key, value) = pair.split_once("=\"")?;
+            Some((key.to_owned(), value.trim_end_matches('"').to_owned()))
+        })
+        .collect()
+}
+
+/// Runs `promtool check metrics`, and asserts that it finds nothing.
+///
+/// Without promtool this prints that it was skipped; in CI it is required.
+pub fn assert_promtool_finds_nothing(scrape: &str) {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]);
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut promtool) = command.spawn() else {
+        assert!(std::env::var_os("CI").is_none(), "CI needs promtool");
+        println!("skipped: promtool is not installed (Debian: prometheus)");
+        return;
+    };
+    let mut stdin = promtool.stdin.take().unwrap();
+    stdin.write_all(scrape.as_bytes()).unwrap();
+    drop(stdin);
+    let output = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.is_empty(),
+        "{said}\nof\n{scrape}"
+    );
+}
+
+/// A custom reader, collected when a test asks.
+#[derive(Clone, Debug, Default)]
+struct Reader(Arc<ManualReader>);
+
+impl Reader {
+    fn collect_now(&self) -> ResourceMetrics {
+        let mut metrics = ResourceMetrics::default();
+        self.0.collect(&mut metrics).unwrap();
+        metrics
+    }
+
+    fn points(&self) -> BTreeMap<String, f64> {
+        let metrics = self.collect_now();
+        let mut points = BTreeMap::new();
+        for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+            let AggregatedMetrics::F64(data) = metric.data() else {
+                panic!("{} is not f64", metric.name());
+            };
+            let mut add = |attributes: Vec<opentelemetry::KeyValue>, value| {
+                let labels: Vec<(String, String)> = attributes
+                    .iter()
+                    .map(|kv| (kv.key.to_string(), kv.value.to_string()))
+                    .collect();
+                let labels: Vec<_> = labels
+                    .iter()
+                    .map(|(k, v)| (k.as_str(), v.as_str()))
+                    .collect();
+                let twice = points.insert(series(metric.name(), &labels), value);
+                assert_eq!(twice, None, "{} has a series twice", metric.name());
+            };
+            match data {
+                MetricData::Sum(sum) => sum
+                    .data_points()
+                    .for_each(|point| add(point.attributes().cloned().collect(), point.value())),
+                MetricData::Gauge(gauge) => gauge
+                    .data_points()
+                    .for_each(|point| add(point.attributes().cloned().collect(), point.value())),
+                MetricData::Histogram(histogram) => histogram
+                    .data_points()
+                    .for_each(|point| add(point.attributes().cloned().collect(), point.sum())),
+                MetricData::ExponentialHistogram(_) => unreachable!("nobody asks for one"),
+            }
+        }
+        points
+    }
+}
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: std::sync::Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}
