@@ -1,0 +1,323 @@
+//! The layer is a per-layer filter of its own: it neither needs nor changes what others see.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use support::under;
+use tracing::field::Empty;
+use tracing::{Dispatch, Event, Level, Subscriber, debug, error, event, info, info_span, trace};
+use tracing_meter::{MemorySink, MeterLayer};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Registry, reload};
+
+fn layer<S>(memory: &MemorySink) -> MeterLayer<S> {
+    tracing_meter::builder()
+        .sink(memory.clone())
+        .build()
+        .unwrap()
+}
+
+fn quiet_fmt<S>(filter: &str) -> impl Layer<S> + Send + Sync + use<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    tracing_subscriber::fmt::layer()
+        .with_writer(std::io::sink)
+        .with_filter(EnvFilter::new(filter))
+}
+
+fn count(memory: &MemorySink, metric: &str) -> Option<f64> {
+    memory.snapshot().value(metric, &[])
+}
+
+#[test]
+fn no_count_is_lost_after_asking_whether_something_is_enabled() {
+    let memory = MemorySink::new();
+    let subscriber = Registry::default()
+        .with(layer(&memory))
+        .with(quiet_fmt("info"));
+    under(subscriber, || {
+        for _ in 0..10 {
+            let _ = tracing::enabled!(Level::TRACE);
+            info!(monotonic_counter.n = 1);
+        }
+    });
+    assert_eq!(count(&memory, "n"), Some(10.0));
+}
+
+#[test]
+fn turning_the_logs_off_changes_no_number() {
+    for filter in ["off", "error", "trace"] {
+        let memory = MemorySink::new();
+        let subscriber = Registry::default()
+            .with(quiet_fmt(filter))
+            .with(layer(&memory));
+        under(subscriber, || {
+            trace!(monotonic_counter.n = 1);
+            drop(info_span!(
+                "job",
+                in_flight.jobs = Empty,
+                calls.done = Empty
+            ));
+        });
+        assert_eq!(count(&memory, "n"), Some(1.0), "{filter}");
+        let done = memory.snapshot().value("done", &[("outcome", "ok")]);
+        assert_eq!(done, Some(1.0), "{filter}");
+    }
+}
+
+/// Collects the names of the events that a layer sees.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<&'static str>>>);
+
+impl<S: Subscriber> Layer<S> for Seen {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0
+            .lock()
+            .unwrap()
+            .push(event.metadata().fields().iter().next().unwrap().name());
+    }
+}
+
+#[test]
+fn a_filtered_layer_beside_it_sees_what_it_saw_without_it() {
+    let emit = || {
+        trace!(monotonic_counter.a = 1);
+        info!(monotonic_counter.b = 1);
+        info!(c = 1);
+        debug!(d = 1);
+        let _ = tracing::enabled!(Level::TRACE);
+        error!(error = "e");
+    };
+    let alone = Seen::default();
+    under(
+        Registry::default().with(alone.clone().with_filter(LevelFilter::INFO)),
+        emit,
+    );
+    let beside = Seen::default();
+    let memory = MemorySink::new();
+    under(
+        Registry::default()
+            .with(beside.clone().with_filter(LevelFilter::INFO))
+            .with(layer(&memory)),
+        emit,
+    );
+    assert_eq!(
+        *alone.0.lock().unwrap(),
+        ["monotonic_counter.b", "c", "error"]
+    );
+    assert_eq!(*beside.0.lock().unwrap(), *alone.0.lock().unwrap());
+    assert_eq!(count(&memory, "a"), Some(1.0));
+}
+
+#[test]
+fn two_layers_in_one_registry_measure_each_for_itself() {
+    let (one, two) = (MemorySink::new(), MemorySink::new());
+    let subscriber = Registry::default()
+        .with(layer(&one))
+        .with(quiet_fmt("off"))
+        .with(layer(&two));
+    under(subscriber, || {
+        info!(monotonic_counter.n = 1);
+        drop(info_span!("job", in_flight.jobs = Empty));
+    });
+    for memory in [one, two] {
+        assert_eq!(count(&memory, "n"), Some(1.0));
+        assert_eq!(memory.snapshot().samples("jobs", &[]), [1.0, -1.0]);
+    }
+}
+
+#[test]
+fn it_works_as_an_option_in_a_list_and_in_a_box() {
+    let memory = MemorySink::new();
+    let mut expected = 0.0;
+    let mut emit_under = |what: &str, subscriber: Dispatch| {
+        tracing::dispatcher::with_default(&subscriber, || info!(monotonic_counter.n = 1));
+        expected += 1.0;
+        assert_eq!(count(&memory, "n"), Some(expected), "{what}");
+    };
+    let some = Registry::default().with(Some(layer(&memory)));
+    emit_under("some", Dispatch::new(some.with(None::<MeterLayer<_>>)));
+    let boxed = Registry::default().with(layer(&memory).boxed());
+    emit_under("boxed", Dispatch::new(boxed));
+    let twice = vec![layer(&memory), layer(&MemorySink::new())];
+    emit_under("list", Dispatch::new(Registry::default().with(twice)));
+    let mixed = vec![layer(&memory).boxed(), quiet_fmt("off").boxed()];
+    emit_under("mixed", Dispatch::new(Registry::default().with(mixed)));
+    // The other way round the registry would only heed the level of `off`,
+    // whichever layers they are: `and_then` takes the outer layer's hint.
+    let stacked = quiet_fmt("off").and_then(layer(&memory));
+    emit_under("stacked", Dispatch::new(Registry::default().with(stacked)));
+}
+
+#[test]
+fn a_layer_that_reload_puts_in_place_measures_and_the_old_one_ends_what_is_in_flight() {
+    let (before, after) = (MemorySink::new(), MemorySink::new());
+    let (reloadable, handle) = reload::Layer::new(layer(&before));
+    let subscriber = Registry::default().with(reloadable).with(quiet_fmt("info"));
+    under(subscriber, || {
+        let open = info_span!("job", in_flight.jobs = Empty);
+        info!(monotonic_counter.n = 1);
+        handle.reload(layer(&after)).unwrap();
+        assert_eq!(before.snapshot().value("jobs", &[]), Some(0.0));
+        drop(open);
+        info!(monotonic_counter.n = 1);
+        debug!(monotonic_counter.n = 1);
+        drop(info_span!("job", in_flight.jobs = Empty));
+    });
+    assert_eq!(count(&before, "n"), Some(1.0));
+    assert_eq!(count(&after, "n"), Some(2.0));
+    assert_eq!(before.snapshot().samples("jobs", &[]), [1.0, -1.0]);
+    assert_eq!(after.snapshot().samples("jobs", &[]), [1.0, -1.0]);
+}
+
+#[test]
+fn reloading_another_layers_filter_disturbs_nothing() {
+    let memory = MemorySink::new();
+    let (filter, handle) = reload::Layer::new(EnvFilter::new("off"));
+    let fmt = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::sink)
+        .with_filter(filter);
+    let subscriber = Registry::default().with(fmt).with(layer(&memory));
+    under(subscriber, || {
+        let open = info_span!("job", in_flight.jobs = Empty, calls.done = Empty);
+        for directives in ["trace", "off", "info"] {
+            handle.reload(EnvFilter::new(directives)).unwrap();
+            info!(monotonic_counter.n = 1);
+        }
+        drop(open);
+    });
+    assert_eq!(count(&memory, "n"), Some(3.0));
+    assert_eq!(memory.snapshot().samples("jobs", &[]), [1.0, -1.0]);
+    let done = memory.snapshot().value("done", &[("outcome", "ok")]);
+    assert_eq!(done, Some(1.0));
+}
+
+#[test]
+fn an_env_filter_on_the_layer_chooses_by_target_level_and_span_field() {
+    let memory = MemorySink::new();
+    let filter = EnvFilter::new("off,chosen=info,[tenant{name=acme}]=debug");
+    let subscriber = Registry::default()
+        .with(layer(&memory).with_filter(filter))
+        .with(quiet_fmt("trace"));
+    under(subscriber, || {
+        event!(target: "chosen", Level::INFO, monotonic_counter.by_target = 1);
+        event!(target: "chosen", Level::DEBUG, monotonic_counter.by_target = 1);
+        for name in ["acme", "other"] {
+            let _tenant = info_span!("tenant", name).entered();
+            debug!(monotonic_counter.by_field = 1, tenant = name);
+            drop(info_span!("job", in_flight.jobs = Empty));
+        }
+    });
+    assert_eq!(count(&memory, "by_target"), Some(1.0));
+    let tenant = |name| memory.snapshot().value("by_field", &[("tenant", name)]);
+    assert_eq!((tenant("acme"), tenant("other")), (Some(1.0), None));
+    assert_eq!(memory.snapshot().samples("jobs", &[]), [1.0, -1.0]);
+}
+
+#[test]
+fn an_env_filter_above_the_registry_silences_the_metrics_too() {
+    let memory = MemorySink::new();
+    let subscriber = Registry::default()
+        .with(EnvFilter::new("warn"))
+        .with(layer(&memory));
+    under(subscriber, || {
+        info!(monotonic_counter.n = 1);
+        error!(monotonic_counter.n = 1);
+    });
+    assert_eq!(count(&memory, "n"), Some(1.0));
+}
+
+/// Hands each event straight to another subscriber, that was never registered.
+struct PassOn<T>(T);
+
+impl<S: Subscriber, T: Subscriber> Layer<S> for PassOn<T> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.event(event);
+    }
+}
+
+#[test]
+fn an_event_counts_before_its_callsite_was_registered() {
+    let memory = MemorySink::new();
+    let unregistered = Registry::default().with(layer(&memory));
+    under(Registry::default().with(PassOn(unregistered)), || {
+        info!(monotonic_counter.n = 1);
+        info!(unmeasured = 1);
+    });
+    assert_eq!(count(&memory, "n"), Some(1.0));
+}
+
+#[test]
+fn registering_a_callsite_again_changes_nothing() {
+    let memory = MemorySink::new();
+    let layer = layer(&memory);
+    let handle = layer.handle();
+    under(Registry::default().with(layer), || {
+        for _ in 0..3 {
+            info!(monotonic_counter.n = 1);
+            tracing::callsite::rebuild_interest_cache();
+        }
+    });
+    assert_eq!(count(&memory, "n"), Some(3.0));
+    assert!(handle.problems().is_empty());
+    let named_n = |entry: &&tracing_meter::CatalogEntry| entry.name() == "n";
+    assert_eq!(handle.catalog().iter().filter(named_n).count(), 1);
+}
+
+#[test]
+fn the_layer_hints_at_the_most_verbose_level_of_its_directives() {
+    for (directives, hint) in [
+        ("off", LevelFilter::OFF),
+        ("info", LevelFilter::INFO),
+        ("warn,chosen=debug", LevelFilter::DEBUG),
+        ("chosen", LevelFilter::TRACE),
+    ] {
+        let builder = tracing_meter::builder().sink(MemorySink::new());
+        let layer: MeterLayer<Registry> = builder.directives(directives).build().unwrap();
+        assert_eq!(layer.max_level_hint(), Some(hint), "{directives}");
+    }
+}
+
+#[test]
+fn directives_choose_targets_and_levels() {
+    let measured = support::measure_with(
+        |builder| builder.directives("warn, my_app=debug , my_app::noisy=off"),
+        || {
+            info!(monotonic_counter.n = 1, at = "elsewhere");
+            error!(monotonic_counter.n = 1, at = "elsewhere");
+            event!(target: "my_app::db", Level::DEBUG, monotonic_counter.n = 1, at = "my_app");
+            event!(target: "my_app", Level::TRACE, monotonic_counter.n = 1, at = "my_app");
+            event!(target: "my_app::noisy", Level::ERROR, monotonic_counter.n = 1, at = "noisy");
+        },
+    );
+    let at = |place| measured.value("n", &[("at", place)]);
+    assert_eq!(at("elsewhere"), Some(1.0));
+    assert_eq!(at("my_app"), Some(1.0));
+    assert_eq!(at("noisy"), None);
+}
+
+#[test]
+fn two_subscribers_on_two_threads_do_not_disturb_each_other() {
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let memory = MemorySink::new();
+                let subscriber = Registry::default()
+                    .with(layer(&memory))
+                    .with(quiet_fmt("info"));
+                under(subscriber, || {
+                    for _ in 0..200 {
+                        info!(monotonic_counter.n = 1);
+                        drop(info_span!("job", in_flight.jobs = Empty).entered());
+                    }
+                });
+                assert_eq!(count(&memory, "n"), Some(200.0));
+                assert_eq!(memory.snapshot().value("jobs", &[]), Some(0.0));
+            });
+        }
+    });
+}
