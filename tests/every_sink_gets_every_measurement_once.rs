@@ -5,10 +5,22 @@
 mod exporters;
 mod support;
 
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use exporters::{Exporters, assert_promtool_finds_nothing};
+use metrics_util::MetricKindMask;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use opentelemetry::metrics::{
+    Counter, Gauge, Histogram, HistogramBuilder, InstrumentBuilder, InstrumentProvider, Meter,
+    MeterProvider, SyncInstrument, UpDownCounter,
+};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use support::under;
 use tracing::field::Empty;
 use tracing::{info, info_span};
+use tracing_meter::{Boundaries, FacadeSink, LogSink, OtelSink};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -41,4 +53,336 @@ fn the_sdk_and_the_scrape_show_the_same_numbers() {
     let le = |le| exporters.scraped("wait_seconds_bucket", &[("le", le)]);
     assert_eq!((le("0.1"), le("0.25")), (Some(0.0), Some(3.0)));
     assert_promtool_finds_nothing(&exporters.scrape());
+}
+
+#[test]
+fn a_series_is_not_exported_before_it_is_measured() {
+    let (exporters, builder) = Exporters::new();
+    let layer = builder.build().unwrap();
+    under(Registry::default().with(layer), || {
+        let open = info_span!(
+            "job",
+            in_flight.jobs = Empty,
+            calls.done = Empty,
+            gauge.g = Empty
+        );
+        assert_eq!(exporters.collected("jobs", &[]), Some(1.0));
+        assert_eq!(exporters.collected("done", &[("outcome", "ok")]), None);
+        assert_eq!(exporters.collected("g", &[]), None);
+        assert!(!exporters.scrape().contains("done_total"));
+        drop(open);
+    });
+    exporters.assert_both("done", "done_total", &[("outcome", "ok")], 1.0);
+}
+
+#[test]
+fn both_exporters_have_the_same_boundaries_from_one_setting() {
+    let boundaries = Boundaries::new()
+        .exact("exact.wait", &[1.0, 2.0])
+        .prefix("job.", &[3.0])
+        .seconds(&[4.0, 5.0])
+        .otherwise(&[6.0]);
+    let (exporters, builder) = Exporters::with_boundaries(boundaries);
+    let layer = builder.unit("job.size", "By").build().unwrap();
+    under(Registry::default().with(layer), || {
+        info!(histogram.exact.wait = 1, unit.exact.wait = "s");
+        info!(histogram.job.size = 1);
+        info!(histogram.some.seconds = 1);
+        drop(info_span!("s", duration.span = Empty));
+        info!(histogram.plain = 1);
+    });
+    for (name, scraped, bounds) in [
+        ("exact.wait", "exact_wait_seconds", &[1.0, 2.0][..]),
+        ("job.size", "job_size_bytes", &[3.0]),
+        ("some.seconds", "some_seconds", &[4.0, 5.0]),
+        ("span", "span_seconds", &[4.0, 5.0]),
+        ("plain", "plain", &[6.0]),
+    ] {
+        assert_eq!(exporters.collected_bounds(name), bounds, "{name}");
+        assert_eq!(exporters.scraped_bounds(scraped), bounds, "{scraped}");
+    }
+}
+
+#[test]
+fn labels_that_are_one_on_a_scrape_are_joined_there_and_stay_apart_in_the_sdk() {
+    let (exporters, builder) = Exporters::new();
+    let layer = builder.build().unwrap();
+    under(Registry::default().with(layer), || {
+        info!(monotonic_counter.n = 1, x.y = "a", x_y = "b");
+    });
+    assert_eq!(exporters.scraped("n_total", &[("x_y", "a;b")]), Some(1.0));
+    assert_eq!(
+        exporters.collected("n", &[("x.y", "a"), ("x_y", "b")]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn the_facade_counts_the_whole_part_of_fractions() {
+    let (exporters, builder) = Exporters::new();
+    let layer = builder.build().unwrap();
+    under(Registry::default().with(layer), || {
+        for _ in 0..7 {
+            info!(monotonic_counter.n = 0.5);
+        }
+        info!(monotonic_counter.n = 2);
+        info!(monotonic_counter.tiny = 0.25);
+    });
+    assert_eq!(exporters.collected("n", &[]), Some(5.5));
+    assert_eq!(exporters.scraped("n_total", &[]), Some(5.0));
+    assert_eq!(exporters.scraped("tiny_total", &[]), Some(0.0));
+}
+
+#[test]
+fn a_provider_that_cannot_bind_loses_nothing() {
+    let exporters = Exporters::new().0;
+    let layer = tracing_meter::builder()
+        .sink(OtelSink::new(NotTheSdk(exporters.provider.clone())))
+        .build()
+        .unwrap();
+    under(Registry::default().with(layer), || {
+        for _ in 0..2 {
+            info!(
+                monotonic_counter.n = 1,
+                counter.u = -1,
+                gauge.g = 3,
+                histogram.h = 2,
+                k = "v"
+            );
+        }
+    });
+    for (name, value) in [("n", 2.0), ("u", -2.0), ("g", 3.0), ("h", 4.0)] {
+        assert_eq!(
+            exporters.collected(name, &[("k", "v")]),
+            Some(value),
+            "{name}"
+        );
+    }
+}
+
+/// A provider of another type. Its instruments forward all calls but `bind`,
+/// whose default drops what is measured.
+struct NotTheSdk(SdkMeterProvider);
+
+impl MeterProvider for NotTheSdk {
+    fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
+        Meter::new(Arc::new(Forward(self.0.meter_with_scope(scope))))
+    }
+}
+
+struct Forward(Meter);
+
+impl InstrumentProvider for Forward {
+    fn f64_counter(&self, builder: InstrumentBuilder<'_, Counter<f64>>) -> Counter<f64> {
+        let counter = self.0.f64_counter(builder.name).build();
+        Counter::new(Arc::new(Unbindable(
+            move |value, attributes: &[KeyValue]| {
+                counter.add(value, attributes);
+            },
+        )))
+    }
+
+    fn f64_up_down_counter(
+        &self,
+        builder: InstrumentBuilder<'_, UpDownCounter<f64>>,
+    ) -> UpDownCounter<f64> {
+        let counter = self.0.f64_up_down_counter(builder.name).build();
+        UpDownCounter::new(Arc::new(Unbindable(
+            move |value, attributes: &[KeyValue]| {
+                counter.add(value, attributes);
+            },
+        )))
+    }
+
+    fn f64_gauge(&self, builder: InstrumentBuilder<'_, Gauge<f64>>) -> Gauge<f64> {
+        let gauge = self.0.f64_gauge(builder.name).build();
+        Gauge::new(Arc::new(Unbindable(
+            move |value, attributes: &[KeyValue]| {
+                gauge.record(value, attributes);
+            },
+        )))
+    }
+
+    fn f64_histogram(&self, builder: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
+        let histogram = self.0.f64_histogram(builder.name).build();
+        Histogram::new(Arc::new(Unbindable(
+            move |value, attributes: &[KeyValue]| {
+                histogram.record(value, attributes);
+            },
+        )))
+    }
+}
+
+struct Unbindable<F>(F);
+
+impl<F: Fn(f64, &[KeyValue]) + Send + Sync> SyncInstrument<f64> for Unbindable<F> {
+    fn measure(&self, value: f64, attributes: &[KeyValue]) {
+        (self.0)(value, attributes);
+    }
+}
+
+#[test]
+fn a_series_that_an_exporter_dropped_after_idling_comes_back() {
+    let recorder = Boundaries::new()
+        .prometheus_builder()
+        .unwrap()
+        .idle_timeout(MetricKindMask::ALL, Some(Duration::from_millis(20)))
+        .build_recorder();
+    let prometheus = recorder.handle();
+    let builder = tracing_meter::builder().own_metrics(false);
+    let layer = builder.sink(FacadeSink::new(recorder)).build().unwrap();
+    let until = |what: &str, condition: &dyn Fn(&str) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !condition(&prometheus.render()) {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    let measure = || {
+        info!(monotonic_counter.n = 1);
+        info!(histogram.h = 1);
+        info!(gauge.g = 7);
+        drop(info_span!("job", in_flight.jobs = Empty));
+    };
+    under(Registry::default().with(layer), || {
+        measure();
+        until("the exporter drops what idles", &|scrape| {
+            scrape.trim().is_empty()
+        });
+        measure();
+        let scrape = exporters::parse_scrape(&prometheus.render());
+        let values: Vec<f64> = ["g", "jobs", "n_total", "h_sum"]
+            .iter()
+            .map(|name| scrape[&format!("{name}{{}}")])
+            .collect();
+        assert_eq!(values, [7.0, 0.0, 1.0, 1.0]);
+
+        let open = info_span!("job", in_flight.jobs = Empty);
+        until("the exporter drops what is in flight", &|scrape| {
+            scrape.trim().is_empty()
+        });
+        drop(open);
+        let open = info_span!("job", in_flight.jobs = Empty);
+        until("what is in flight is seen again", &|scrape| {
+            scrape.contains("jobs 1")
+        });
+        drop(open);
+        assert!(!prometheus.render().contains("-1"));
+    });
+}
+
+#[test]
+fn exporters_that_want_the_names_as_written_get_them() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let sink = FacadeSink::new(recorder).names_as_written();
+    let layer = tracing_meter::builder()
+        .own_metrics(false)
+        .sink(sink)
+        .build()
+        .unwrap();
+    under(Registry::default().with(layer), || {
+        info!(
+            monotonic_counter.file.uploads = 3,
+            unit.file.uploads = "By",
+            chain.name = "c"
+        );
+    });
+    let [(key, unit, _, value)] = &snapshotter.snapshot().into_vec()[..] else {
+        panic!("one series");
+    };
+    assert_eq!(key.key().name(), "file.uploads");
+    assert_eq!(
+        key.key().labels().next().map(metrics::Label::key),
+        Some("chain.name")
+    );
+    assert_eq!(*unit, Some(metrics::Unit::Bytes));
+    assert_eq!(*value, DebugValue::Counter(3));
+}
+
+#[test]
+fn the_log_sink_writes_a_line_for_each_measurement() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let sink = LogSink::new(Writer(Arc::clone(&written)));
+    let layer = tracing_meter::builder()
+        .own_metrics(false)
+        .sink(sink)
+        .build()
+        .unwrap();
+    under(Registry::default().with(layer), || {
+        info!(
+            monotonic_counter.uploads = 2,
+            region = "eu",
+            note = "two words"
+        );
+        info!(
+            histogram.wait = 0.25,
+            unit.wait = "s",
+            empty = "",
+            quoted = "a\"b\n"
+        );
+        drop(info_span!("job", in_flight.jobs = Empty));
+    });
+    let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    assert_eq!(
+        written,
+        "metric=uploads kind=counter value=2 note=\"two words\" region=eu\n\
+         metric=wait kind=histogram unit=s value=0.25 empty=\"\" quoted=\"a\\\"b\\n\"\n\
+         metric=jobs kind=up_down_counter value=1\n\
+         metric=jobs kind=up_down_counter value=-1\n"
+    );
+}
+
+#[derive(Clone)]
+struct Writer(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Writer {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn many_threads_lose_nothing_in_any_sink() {
+    let (exporters, builder) = Exporters::new();
+    let layer = builder.build().unwrap();
+    let dispatch = tracing::Dispatch::new(Registry::default().with(layer));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                tracing::dispatcher::with_default(&dispatch, || {
+                    for round in 0..1000 {
+                        info!(monotonic_counter.n = 1, counter.u = 1, k = round % 7);
+                        let _job = info_span!("job", in_flight.jobs = Empty).entered();
+                    }
+                });
+            });
+        }
+    });
+    let sum = |name: &str, scraped: &str| -> (f64, f64) {
+        (0..7)
+            .map(|k| {
+                let k = k.to_string();
+                let labels = [("k", k.as_str())];
+                let collected = exporters.collected(name, &labels).unwrap();
+                (collected, exporters.scraped(scraped, &labels).unwrap())
+            })
+            .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1))
+    };
+    assert_eq!(sum("n", "n_total"), (4000.0, 4000.0));
+    assert_eq!(sum("u", "u"), (4000.0, 4000.0));
+    exporters.assert_both("jobs", "jobs", &[], 0.0);
 }

@@ -87,6 +87,28 @@ impl Exporters {
         );
     }
 
+    /// A histogram's boundaries in the SDK.
+    pub fn collected_bounds(&self, name: &str) -> Vec<f64> {
+        let metrics = self.reader.collect_now();
+        let mut metrics = metrics.scope_metrics().flat_map(|scope| scope.metrics());
+        let metric = metrics.find(|metric| metric.name() == name).unwrap();
+        let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else {
+            panic!("{name} is no histogram");
+        };
+        histogram.data_points().next().unwrap().bounds().collect()
+    }
+
+    /// A histogram's boundaries on a scrape, without infinity.
+    pub fn scraped_bounds(&self, name: &str) -> Vec<f64> {
+        let start = format!("{name}_bucket{{");
+        let scrape = self.scrape();
+        let bounds = scrape.lines().filter(|line| line.starts_with(&start));
+        bounds
+            .filter_map(|line| line.split("le=\"").nth(1)?.split('"').next()?.parse().ok())
+            .filter(|bound: &f64| bound.is_finite())
+            .collect()
+    }
+
     pub fn resource_metrics(&self) -> ResourceMetrics {
         self.reader.collect_now()
     }

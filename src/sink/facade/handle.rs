@@ -1,6 +1,6 @@
 //! A series in a recorder, which may not be installed yet, or may have expired it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ pub(super) struct FacadeHandle {
     resolved: ArcSwapOption<Resolved>,
     epoch: Instant,
     used: AtomicU64,
+    is_stale: AtomicBool,
     /// A counter's fraction that is not passed on yet, or an up/down counter's
     /// sum, as the bits of a float.
     sum: AtomicU64,
@@ -56,6 +57,7 @@ impl FacadeHandle {
             resolved: ArcSwapOption::empty(),
             epoch: Instant::now(),
             used: AtomicU64::new(0),
+            is_stale: AtomicBool::new(false),
             sum: AtomicU64::new(0.0_f64.to_bits()),
             waiting: NoPoison::default(),
         })
@@ -80,16 +82,21 @@ impl FacadeHandle {
         });
         self.resolved
             .store(installed.then(|| Arc::clone(&resolved)));
+        // Only now, so that no other thread goes on with the old one.
+        self.is_stale.store(false, Ordering::Release);
         (resolved, installed)
     }
 
-    fn is_stale(&self) -> bool {
+    /// Whether the series has to be taken anew before it is recorded.
+    fn must_be_renewed(&self) -> bool {
         let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
         let before = self.used.swap(now, Ordering::Relaxed);
-        let idle = Duration::from_millis(now.saturating_sub(before));
+        if Duration::from_millis(now.saturating_sub(before)) >= STALE_AFTER {
+            self.is_stale.store(true, Ordering::Relaxed);
+        }
         // What is in flight gives back to the gauge that it was taken from.
-        let in_flight = self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0;
-        idle >= STALE_AFTER && !in_flight
+        let in_flight = || self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0;
+        self.is_stale.load(Ordering::Acquire) && !in_flight()
     }
 
     fn apply(&self, resolved: &Resolved, value: f64) {
@@ -168,7 +175,7 @@ impl Resolved {
 
 impl Handle for Arc<FacadeHandle> {
     fn record(&self, value: f64) {
-        if !self.is_stale()
+        if !self.must_be_renewed()
             && let Some(resolved) = &*self.resolved.load()
         {
             return self.apply(resolved, value);
