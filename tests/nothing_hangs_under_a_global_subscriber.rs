@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use tracing::field::Empty;
 use tracing::{info, info_span};
-use tracing_meter::{Handle, Instrument, Labels, MemorySink, OtelSink, Reason, Sink};
+use tracing_meter::{Handle, Instrument, Labels, MemorySink, OtelSink, Problem, Reason, Sink};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
@@ -96,7 +96,7 @@ fn nothing_hangs_and_what_a_sink_emits_itself_is_counted_but_not_measured() {
     assert_eq!(snapshot.label_sets("nested_jobs").count(), 0);
     let problems = handle.problems();
     let reentrant = problems.iter().filter(|p| p.reason() == Reason::Reentrant);
-    assert!(reentrant.map(|p| p.count()).sum::<u64>() > 0);
+    assert!(reentrant.map(Problem::count).sum::<u64>() > 0);
 }
 
 /// The global meter provider, which logs when it is asked for a meter.

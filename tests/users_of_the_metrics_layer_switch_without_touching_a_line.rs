@@ -9,7 +9,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics,
+};
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{
     InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
@@ -134,7 +136,7 @@ impl CustomReader {
     fn collected(&self) -> Collected {
         let metrics = self.collect_now();
         let mut collected = Collected::new();
-        for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+        for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
             let points = match metric.data() {
                 AggregatedMetrics::F64(data) => points(data),
                 AggregatedMetrics::U64(data) => points(data),
@@ -184,7 +186,7 @@ fn points<T: Copy + Into<Number> + Debug>(data: &MetricData<T>) -> Vec<(String, 
     }
 }
 
-/// A number of any of the SDK's types.
+/// A number of any of the SDK's types; the tests' are small.
 struct Number(f64);
 
 impl From<f64> for Number {
@@ -193,12 +195,14 @@ impl From<f64> for Number {
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "small numbers")]
 impl From<u64> for Number {
     fn from(value: u64) -> Self {
         Self(value as f64)
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "small numbers")]
 impl From<i64> for Number {
     fn from(value: i64) -> Self {
         Self(value as f64)

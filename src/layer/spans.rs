@@ -41,7 +41,7 @@ impl Spans {
     {
         let recorded = plan.read(|visitor| attrs.record(visitor));
         let slot = self.table.insert(id.into_u64());
-        self.mark_opening(slot, plan, recorded.failed);
+        mark_opening(slot, plan, recorded.failed);
         let mut state = slot.state();
         state.opened = self.now(plan);
         state.callsite = Some(attrs.metadata());
@@ -204,18 +204,6 @@ impl Spans {
         Some((slot, meter.plan(callsite)?))
     }
 
-    fn mark_opening(&self, slot: &Slot, plan: &Plan, failed: bool) {
-        if failed {
-            slot.mark(FAILED);
-        }
-        if !plan.moments.duration.is_empty() {
-            slot.mark(TIMED);
-        }
-        if std::thread::panicking() {
-            slot.mark(OPENED_IN_PANIC);
-        }
-    }
-
     /// The clock is only read for spans that are timed.
     fn now(&self, plan: &Plan) -> u64 {
         if plan.moments.duration.is_empty() {
@@ -227,6 +215,18 @@ impl Spans {
     #[allow(clippy::cast_possible_truncation, reason = "584 years")]
     fn nanos(&self) -> u64 {
         self.epoch.elapsed().as_nanos() as u64
+    }
+}
+
+fn mark_opening(slot: &Slot, plan: &Plan, failed: bool) {
+    if failed {
+        slot.mark(FAILED);
+    }
+    if !plan.moments.duration.is_empty() {
+        slot.mark(TIMED);
+    }
+    if std::thread::panicking() {
+        slot.mark(OPENED_IN_PANIC);
     }
 }
 

@@ -28,8 +28,10 @@ use crate::no_poison::NoPoison;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemorySink {
-    series: Arc<NoPoison<HashMap<(String, Labels), Arc<MemorySeries>>>>,
+    series: Arc<NoPoison<SeriesByName>>,
 }
+
+type SeriesByName = HashMap<(String, Labels), Arc<MemorySeries>>;
 
 #[derive(Debug)]
 struct MemorySeries {

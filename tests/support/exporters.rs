@@ -1,6 +1,7 @@
 //! The real exporters: a Prometheus recorder and an OpenTelemetry meter provider.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]
+#![allow(clippy::print_stdout, reason = "a skipped check says so")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,7 +11,9 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics,
+};
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{
     InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
@@ -90,7 +93,7 @@ impl Exporters {
     /// A histogram's boundaries in the SDK.
     pub fn collected_bounds(&self, name: &str) -> Vec<f64> {
         let metrics = self.reader.collect_now();
-        let mut metrics = metrics.scope_metrics().flat_map(|scope| scope.metrics());
+        let mut metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
         let metric = metrics.find(|metric| metric.name() == name).unwrap();
         let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else {
             panic!("{name} is no histogram");
@@ -194,7 +197,7 @@ impl Reader {
     fn points(&self) -> BTreeMap<String, f64> {
         let metrics = self.collect_now();
         let mut points = BTreeMap::new();
-        for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+        for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
             let AggregatedMetrics::F64(data) = metric.data() else {
                 panic!("{} is not f64", metric.name());
             };
