@@ -8,8 +8,6 @@ use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use crate::value::Value;
 
 /// The slot of `outcome`: after every other label, so that it can be taken off.
@@ -146,13 +144,19 @@ impl<'a> IntoIterator for &'a Labels {
 /// Label values by slot, encoded and in the order of their slots.
 ///
 /// An entry is its slot, its tag, then 8 bytes, or a 4-byte length and text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct LabelBuf {
-    bytes: SmallVec<[u8; INLINE]>,
+    inline: [u8; INLINE],
+    len: usize,
+    /// All bytes, once they are too many to stand inline.
+    spilled: Vec<u8>,
+    /// The slot of the last entry: fields mostly come in the order of their
+    /// slots, and then there is no place to look for.
+    last_slot: Option<u8>,
 }
 
 /// Enough for half a dozen labels of ordinary length without an allocation.
-const INLINE: usize = 256;
+const INLINE: usize = 128;
 
 const STR: u8 = 0;
 const I64: u8 = 1;
@@ -162,23 +166,42 @@ const HEAD: usize = 2;
 const WORD: usize = 8;
 const LENGTH: usize = 4;
 
+impl Default for LabelBuf {
+    #[inline]
+    fn default() -> Self {
+        Self {
+            inline: [0; INLINE],
+            len: 0,
+            spilled: Vec::new(),
+            last_slot: None,
+        }
+    }
+}
+
 impl LabelBuf {
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        if self.spilled.is_empty() {
+            &self.inline[..self.len]
+        } else {
+            &self.spilled
+        }
     }
 
     /// The labels that were stored as bytes.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        Self {
-            bytes: SmallVec::from_slice(bytes),
-        }
+        let mut labels = Self::default();
+        labels.push(bytes);
+        labels.last_slot = entries(bytes).last().map(|entry| entry[0]);
+        labels
     }
 
     /// Sets the label in a slot. Text is cut at `limit` bytes, between characters.
+    #[inline]
     pub(crate) fn set(&mut self, slot: u8, value: &Value<'_>, limit: usize) {
-        let start = self.bytes.len();
+        let start = self.as_bytes().len();
         self.append(slot, value, limit);
-        self.move_into_place(slot, start);
+        self.place(slot, start);
     }
 
     /// Copies the label in a slot of stored labels, if there is one.
@@ -188,44 +211,36 @@ impl LabelBuf {
         }
     }
 
-    fn set_entry(&mut self, slot: u8, entry: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.push(slot);
-        self.bytes.extend_from_slice(&entry[1..]);
-        self.move_into_place(slot, start);
-    }
-
     pub(crate) fn has(&self, slot: u8) -> bool {
         self.range(slot).is_some()
     }
 
     /// Overwrites this buffer's labels with those that another one has.
     pub(crate) fn merge(&mut self, newer: &Self) {
-        for entry in entries(&newer.bytes) {
+        for entry in entries(newer.as_bytes()) {
             self.set_entry(entry[0], entry);
         }
     }
 
-    /// Takes off the label in the last slot of all, if it is there.
-    pub(crate) fn remove(&mut self, slot: u8) {
-        if let Some((start, end)) = self.range(slot) {
-            self.bytes.drain(start..end);
+    /// The bytes without the label in the last slot of all.
+    pub(crate) fn before_outcome(&self) -> &[u8] {
+        match self.range(OUTCOME) {
+            Some((start, _)) => &self.as_bytes()[..start],
+            None => self.as_bytes(),
         }
     }
 
-    /// The labels under the names that `key` gives to the slots.
-    pub(crate) fn decode(&self, key: impl Fn(u8) -> Arc<str>) -> Labels {
-        let labels = entries(&self.bytes)
-            .map(|entry| Label {
-                key: key(entry[0]),
-                value: decode_value(entry),
-            })
-            .collect();
-        Labels::new(labels)
+    fn set_entry(&mut self, slot: u8, entry: &[u8]) {
+        let start = self.as_bytes().len();
+        self.push(&[slot]);
+        self.push(&entry[1..]);
+        self.place(slot, start);
     }
 
+    #[inline]
     fn append(&mut self, slot: u8, value: &Value<'_>, limit: usize) {
         match *value {
+            Value::Str(v) => self.append_str(slot, limit, v),
             Value::I64(v) => self.append_word(slot, I64, v.to_le_bytes()),
             Value::U64(v) => match i64::try_from(v) {
                 Ok(v) => self.append_word(slot, I64, v.to_le_bytes()),
@@ -233,62 +248,107 @@ impl LabelBuf {
             },
             Value::F64(v) => self.append_word(slot, F64, v.to_le_bytes()),
             Value::Bool(v) => self.append_word(slot, BOOL, u64::from(v).to_le_bytes()),
-            Value::Str(v) => self.append_str(slot, limit, v),
             Value::I128(_) | Value::U128(_) | Value::Text(_) | Value::Error(_) => {
                 self.append_text(slot, limit, format_args!("{value}"));
             }
         }
     }
 
+    #[inline]
     fn append_word(&mut self, slot: u8, tag: u8, word: [u8; WORD]) {
-        self.bytes.extend_from_slice(&[slot, tag]);
-        self.bytes.extend_from_slice(&word);
+        let mut entry = [slot, tag, 0, 0, 0, 0, 0, 0, 0, 0];
+        entry[HEAD..].copy_from_slice(&word);
+        self.push(&entry);
     }
 
+    #[inline]
     fn append_str(&mut self, slot: u8, limit: usize, text: &str) {
         let text = cut(text, limit);
-        self.bytes.extend_from_slice(&[slot, STR]);
-        self.bytes.extend_from_slice(&length(text.len()));
-        self.bytes.extend_from_slice(text.as_bytes());
+        let [a, b, c, d] = length(text.len());
+        self.push(&[slot, STR, a, b, c, d]);
+        self.push(text.as_bytes());
     }
 
     fn append_text(&mut self, slot: u8, limit: usize, text: fmt::Arguments<'_>) {
-        self.bytes.extend_from_slice(&[slot, STR]);
-        self.bytes.extend_from_slice(&length(0));
-        let start = self.bytes.len();
+        self.push(&[slot, STR, 0, 0, 0, 0]);
+        let start = self.as_bytes().len();
         let mut writer = CutWriter {
-            bytes: &mut self.bytes,
+            labels: self,
             left: limit,
         };
         // An error is the end of the text: the limit was reached, or a
         // `Display` of the user gave up. What it wrote until then counts.
         let _ = writer.write_fmt(text);
-        let written = length(self.bytes.len() - start);
-        self.bytes[start - LENGTH..start].copy_from_slice(&written);
+        let written = length(self.as_bytes().len() - start);
+        self.bytes_mut()[start - LENGTH..start].copy_from_slice(&written);
     }
 
-    /// Moves the entry that was appended at `start` to where its slot belongs,
-    /// and drops an older entry of the same slot.
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if end <= INLINE && self.spilled.is_empty() {
+            self.inline[self.len..end].copy_from_slice(bytes);
+            self.len = end;
+        } else {
+            self.spill(bytes);
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.inline[..self.len]);
+        }
+        self.spilled.extend_from_slice(bytes);
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        if self.spilled.is_empty() {
+            &mut self.inline[..self.len]
+        } else {
+            &mut self.spilled
+        }
+    }
+
+    fn remove_range(&mut self, start: usize, end: usize) {
+        if self.spilled.is_empty() {
+            self.inline.copy_within(end..self.len, start);
+            self.len -= end - start;
+        } else {
+            self.spilled.drain(start..end);
+        }
+    }
+
+    /// Puts the entry that was appended at `start` where its slot belongs.
+    #[inline]
+    fn place(&mut self, slot: u8, start: usize) {
+        if self.last_slot.is_some_and(|last| last >= slot) {
+            self.move_into_place(slot, start);
+        } else {
+            self.last_slot = Some(slot);
+        }
+    }
+
+    /// Drops an older entry of the same slot, too.
+    #[cold]
     fn move_into_place(&mut self, slot: u8, start: usize) {
+        let bytes = self.bytes_mut();
         let mut at = 0;
-        while at < start && self.bytes[at] < slot {
-            at += entry_len(&self.bytes[at..]);
+        while at < start && bytes[at] < slot {
+            at += entry_len(&bytes[at..]);
         }
-        if at == start {
-            return;
-        }
-        let added = self.bytes.len() - start;
-        self.bytes[at..].rotate_right(added);
+        let added = bytes.len() - start;
+        bytes[at..].rotate_right(added);
         let older = at + added;
-        if older < self.bytes.len() && self.bytes[older] == slot {
-            let end = older + entry_len(&self.bytes[older..]);
-            self.bytes.drain(older..end);
+        if bytes.get(older) == Some(&slot) {
+            let end = older + entry_len(&bytes[older..]);
+            self.remove_range(older, end);
         }
     }
 
     fn range(&self, slot: u8) -> Option<(usize, usize)> {
         let mut start = 0;
-        for entry in entries(&self.bytes) {
+        for entry in entries(self.as_bytes()) {
             if entry[0] == slot {
                 return Some((start, start + entry.len()));
             }
@@ -298,16 +358,27 @@ impl LabelBuf {
     }
 }
 
+/// Stored labels under the names that `key` gives to the slots.
+pub(crate) fn decode(stored: &[u8], key: impl Fn(u8) -> Arc<str>) -> Labels {
+    let labels = entries(stored)
+        .map(|entry| Label {
+            key: key(entry[0]),
+            value: decode_value(entry),
+        })
+        .collect();
+    Labels::new(labels)
+}
+
 /// Writes text until the limit is reached, and never half a character.
 struct CutWriter<'a> {
-    bytes: &'a mut SmallVec<[u8; INLINE]>,
+    labels: &'a mut LabelBuf,
     left: usize,
 }
 
 impl fmt::Write for CutWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let kept = cut(text, self.left);
-        self.bytes.extend_from_slice(kept.as_bytes());
+        self.labels.push(kept.as_bytes());
         if kept.len() < text.len() {
             self.left = 0;
             return Err(fmt::Error);
@@ -317,10 +388,16 @@ impl fmt::Write for CutWriter<'_> {
     }
 }
 
+#[inline]
 fn cut(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
         return text;
     }
+    cut_long(text, limit)
+}
+
+#[cold]
+fn cut_long(text: &str, limit: usize) -> &str {
     let mut end = limit;
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -377,8 +454,7 @@ mod tests {
     use super::*;
 
     fn decoded(labels: &LabelBuf) -> Vec<(String, String)> {
-        labels
-            .decode(|slot| format!("{slot:03}").into())
+        decode(labels.as_bytes(), |slot| format!("{slot:03}").into())
             .iter()
             .map(|label| (label.key().to_owned(), label.value().to_string()))
             .collect()
@@ -392,7 +468,7 @@ mod tests {
         labels.set(2, &Value::F64(0.5), 99);
         labels.set(3, &Value::Bool(true), 99);
         labels.set(4, &Value::U64(u64::MAX), 99);
-        let decoded = labels.decode(|slot| slot.to_string().into());
+        let decoded = decode(labels.as_bytes(), |slot| slot.to_string().into());
         assert_eq!(decoded.get("0"), Some(&LabelValue::Str("eu".into())));
         assert_eq!(decoded.get("1"), Some(&LabelValue::I64(-5)));
         assert_eq!(decoded.get("2"), Some(&LabelValue::F64(0.5)));
@@ -419,7 +495,7 @@ mod tests {
         let mut labels = LabelBuf::default();
         labels.set(0, &Value::Str("own"), 99);
         labels.set(1, &Value::Str("inherited"), 99);
-        let labels = labels.decode(|_| "tenant".into());
+        let labels = decode(labels.as_bytes(), |_| "tenant".into());
         assert_eq!(labels.get("tenant"), Some(&LabelValue::Str("own".into())));
         assert_eq!(labels.len(), 1);
     }
@@ -429,7 +505,7 @@ mod tests {
         /// same as if each had been set once, in order, with its last value.
         #[test]
         fn the_order_of_setting_leaves_no_trace(
-            writes in prop::collection::vec((0_u8..8, ".{0,12}"), 0..24),
+            writes in prop::collection::vec((0_u8..8, ".{0,20}"), 0..24),
         ) {
             let mut labels = LabelBuf::default();
             let mut last = std::collections::BTreeMap::new();

@@ -1,9 +1,7 @@
 //! What all callbacks of one layer share: conventions, plans and the catalog.
 
-use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
-use foldhash::fast::RandomState;
 use tracing_core::{Event, LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
@@ -11,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::convention::{Convention, Recipe};
 use crate::labels::LabelBuf;
 use crate::once_map::OnceMap;
-use crate::plan::{LabelRules, Plan, compile, is_of_interest};
+use crate::plan::{LabelRules, Plan, Recorded, compile, is_of_interest};
 use crate::problem::Reason;
 
 /// Turns callsites into plans, and what is recorded there into measurements.
@@ -21,7 +19,6 @@ pub(crate) struct Meter {
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
-    hasher: RandomState,
     callsites: OnceMap<usize, Option<Box<Callsite>>>,
 }
 
@@ -48,7 +45,6 @@ impl Meter {
             rules,
             catalog,
             is_inert,
-            hasher: RandomState::default(),
             callsites: OnceMap::new(),
         }
     }
@@ -70,7 +66,7 @@ impl Meter {
 
     /// The same, as far as it is known without the `'static` metadata.
     pub(crate) fn may_be_of_interest(&self, metadata: &Metadata<'_>) -> bool {
-        let (hash, address) = self.address(metadata);
+        let (hash, address) = identity(metadata);
         let callsite = self.callsites.get(hash, |known| *known == address);
         callsite.is_none_or(Option::is_some)
     }
@@ -104,23 +100,17 @@ impl Meter {
         event: &Event<'_>,
         inherit: impl FnOnce(&mut LabelBuf),
     ) {
-        let mut recorded = plan.read(|visitor| event.record(visitor));
+        let mut recorded = Recorded::default();
+        plan.read(&mut recorded, |visitor| event.record(visitor));
         inherit(&mut recorded.labels);
-        plan.measure(&recorded, &recorded.labels, &self.catalog);
-    }
-
-    /// A callsite's metadata is a static: its address is its identity.
-    #[inline]
-    fn address(&self, metadata: &Metadata<'_>) -> (u64, usize) {
-        let address = std::ptr::from_ref(metadata).addr();
-        (self.hasher.hash_one(address), address)
+        plan.measure(&recorded, recorded.labels.as_bytes(), &self.catalog);
     }
 
     /// Asks the conventions on a miss: an event may come before its callsite's
     /// registration has ended.
     #[inline]
     fn callsite(&self, metadata: &'static Metadata<'static>) -> Option<&Callsite> {
-        let (hash, address) = self.address(metadata);
+        let (hash, address) = identity(metadata);
         let callsite = match self.callsites.get(hash, |known| *known == address) {
             Some(callsite) => callsite,
             None => self
@@ -155,4 +145,15 @@ impl Meter {
             .would_enable(metadata.target(), metadata.level());
         !self.is_inert && !of_the_sdk && enabled
     }
+}
+
+/// A callsite's metadata is a static: its address is its identity. Nobody chooses
+/// addresses, so their hash needs no seed: it spreads the bits that tell them
+/// apart over all others (Fibonacci hashing).
+#[inline]
+fn identity(metadata: &Metadata<'_>) -> (u64, usize) {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    let address = std::ptr::from_ref(metadata).addr();
+    let hash = (address as u64).wrapping_mul(GOLDEN).rotate_right(32);
+    (hash, address)
 }

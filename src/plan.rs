@@ -9,7 +9,8 @@ use tracing_core::field::{Field, Visit};
 
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
-use crate::labels::{LabelBuf, OUTCOME};
+use crate::instrument::Kind;
+use crate::labels::{LabelBuf, OUTCOME, decode};
 use crate::once_map::OnceMap;
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
@@ -41,12 +42,20 @@ pub(crate) struct Plan {
     routes: OnceMap<Box<[u8]>, Route>,
 }
 
-/// What a field is to its callsite.
+/// What a field is to its callsite: nearly always one thing at most.
+enum FieldRole {
+    Nothing,
+    Label(u8),
+    Measure(u8),
+    Several(Box<Roles>),
+}
+
+/// All that a field may be.
 #[derive(Clone, Default)]
-struct FieldRole {
+struct Roles {
     label: Option<u8>,
     doc: Option<u8>,
-    measures: SmallVec<[u8; 1]>,
+    measures: Vec<u8>,
     mark: Option<Mark>,
 }
 
@@ -70,6 +79,7 @@ struct PlannedDoc {
 
 struct PlannedMeasure {
     target: Result<Arc<Metric>, Arc<Tally>>,
+    kind: Kind,
     reading: Reading,
     /// Set if the unit that this callsite gives is not the metric's.
     unit_conflict: OnceLock<Arc<Tally>>,
@@ -94,53 +104,49 @@ struct Route {
 pub(crate) struct Recorded {
     pub(crate) labels: LabelBuf,
     pub(crate) failed: bool,
-    samples: SmallVec<[Sample; 4]>,
+    samples: SmallVec<[(u8, f64); 4]>,
+    rejected: Vec<Rejected>,
     docs: Vec<(u8, String)>,
 }
 
-struct Sample {
-    measure: u8,
-    value: Result<f64, Rejected>,
-}
-
 struct Rejected {
+    measure: u8,
     reason: Reason,
     shown: String,
 }
 
 /// The label values of one measurement, with their hash.
 struct Key<'a> {
-    labels: &'a LabelBuf,
+    labels: &'a [u8],
     hash: u64,
 }
 
 impl Plan {
     /// Reads the fields that `record` offers.
     #[inline]
-    pub(crate) fn read(&self, record: impl FnOnce(&mut dyn Visit)) -> Recorded {
-        let mut recorded = Recorded::default();
-        record(&mut Visitor(|field: &Field, value: Value<'_>| {
-            self.read_field(field, &value, &mut recorded);
-        }));
-        recorded
+    pub(crate) fn read(&self, recorded: &mut Recorded, record: impl FnOnce(&mut dyn Visit)) {
+        record(&mut Visitor(
+            #[inline]
+            |field: &Field, value: Value<'_>| self.read_field(field, &value, recorded),
+        ));
     }
 
-    /// Records all samples, under the labels that were recorded with them.
+    /// Records all samples, under labels that may be more than were recorded.
     #[inline]
-    pub(crate) fn measure(&self, recorded: &Recorded, labels: &LabelBuf, catalog: &Catalog) {
+    pub(crate) fn measure(&self, recorded: &Recorded, labels: &[u8], catalog: &Catalog) {
         if !recorded.docs.is_empty() {
             self.document(recorded, catalog);
+        }
+        for rejected in &recorded.rejected {
+            self.reject(rejected, catalog);
         }
         if recorded.samples.is_empty() {
             return;
         }
         let key = self.key(labels);
         let route = self.route(&key);
-        for sample in &recorded.samples {
-            match &sample.value {
-                Ok(value) => self.add(sample.measure, *value, route, &key, catalog),
-                Err(rejected) => self.reject(sample.measure, rejected, catalog),
-            }
+        for (measure, value) in &recorded.samples {
+            self.add(*measure, *value, route, &key, catalog);
         }
     }
 
@@ -150,7 +156,7 @@ impl Plan {
         &self,
         measures: &[u8],
         value: f64,
-        labels: &LabelBuf,
+        labels: &[u8],
         catalog: &Catalog,
     ) {
         if measures.is_empty() {
@@ -167,7 +173,7 @@ impl Plan {
     pub(crate) fn series(
         &self,
         measure: u8,
-        labels: &LabelBuf,
+        labels: &[u8],
         catalog: &Catalog,
     ) -> Option<Arc<Series>> {
         let key = self.key(labels);
@@ -192,23 +198,30 @@ impl Plan {
         self.label_limit
     }
 
+    #[inline]
     fn read_field(&self, field: &Field, value: &Value<'_>, recorded: &mut Recorded) {
-        let Some(role) = self.fields.get(field.index()) else {
-            return;
-        };
-        if let Some(slot) = role.label {
+        match self.fields.get(field.index()) {
+            Some(FieldRole::Label(slot)) => recorded.labels.set(*slot, value, self.label_limit),
+            Some(FieldRole::Measure(measure)) => self.sample(*measure, value, recorded),
+            Some(FieldRole::Several(roles)) => self.read_several(roles, value, recorded),
+            Some(FieldRole::Nothing) | None => {}
+        }
+    }
+
+    #[cold]
+    fn read_several(&self, roles: &Roles, value: &Value<'_>, recorded: &mut Recorded) {
+        if let Some(slot) = roles.label {
             recorded.labels.set(slot, value, self.label_limit);
         }
-        for measure in &role.measures {
-            let sample = self.sample(*measure, value);
-            recorded.samples.push(sample);
+        for measure in &roles.measures {
+            self.sample(*measure, value, recorded);
         }
-        if let Some(doc) = role.doc
+        if let Some(doc) = roles.doc
             && self.docs[usize::from(doc)].said.get().is_none()
         {
             recorded.docs.push((doc, value.to_string()));
         }
-        match role.mark {
+        match roles.mark {
             None => {}
             Some(Mark::Failure) => recorded.failed |= !matches!(value, Value::Bool(false)),
             Some(Mark::Status) => {
@@ -218,29 +231,27 @@ impl Plan {
         }
     }
 
-    fn sample(&self, measure: u8, value: &Value<'_>) -> Sample {
-        let kind = match &self.measures[usize::from(measure)].target {
-            Ok(metric) => metric.kind(),
-            // It is rejected whatever it is.
-            Err(_) => crate::instrument::Kind::Gauge,
-        };
-        let value = measurement(kind, value).map_err(|reason| Rejected {
-            reason,
-            shown: shorten(value.to_string()),
-        });
-        Sample { measure, value }
+    #[inline]
+    fn sample(&self, measure: u8, value: &Value<'_>, recorded: &mut Recorded) {
+        match measurement(self.measures[usize::from(measure)].kind, value) {
+            Ok(sample) => recorded.samples.push((measure, sample)),
+            Err(reason) => recorded.rejected.push(Rejected {
+                measure,
+                reason,
+                shown: shorten(value.to_string()),
+            }),
+        }
     }
 
     #[inline]
-    fn key<'a>(&self, labels: &'a LabelBuf) -> Key<'a> {
-        let hash = self.hasher.hash_one(labels.as_bytes());
+    fn key<'a>(&self, labels: &'a [u8]) -> Key<'a> {
+        let hash = self.hasher.hash_one(labels);
         Key { labels, hash }
     }
 
     #[inline]
     fn route(&self, key: &Key<'_>) -> Option<&Route> {
-        let bytes = key.labels.as_bytes();
-        self.routes.get(key.hash, |known| **known == *bytes)
+        self.routes.get(key.hash, |known| **known == *key.labels)
     }
 
     #[inline]
@@ -260,9 +271,12 @@ impl Plan {
         }
         match self.admit(measure, key, catalog) {
             Some(Admitted::Overflow(_)) if planned.reading != Reading::Amount => {
-                let reason = Reason::LevelOverflow;
-                let shown = value.to_string();
-                self.reject(measure, &Rejected { reason, shown }, catalog);
+                let rejected = Rejected {
+                    measure,
+                    reason: Reason::LevelOverflow,
+                    shown: value.to_string(),
+                };
+                self.reject(&rejected, catalog);
             }
             Some(admitted) => planned.reading.add(admitted.series(), value),
             None => {}
@@ -278,7 +292,7 @@ impl Plan {
             Some(tally) => Err(tally),
             None => planned.target.as_ref(),
         };
-        let labels = key.labels.decode(|slot| self.label_key(slot));
+        let labels = decode(key.labels, |slot| self.label_key(slot));
         let admitted = target
             .map_err(Arc::clone)
             .and_then(|metric| catalog.admit(metric, labels));
@@ -286,8 +300,7 @@ impl Plan {
             Ok(Admitted::Overflow(series)) => Some(Admitted::Overflow(series)),
             Ok(admitted) => {
                 let route = Route::new(self.measures.len());
-                let bytes = key.labels.as_bytes().into();
-                let route = self.routes.insert(key.hash, bytes, route);
+                let route = self.routes.insert(key.hash, key.labels.into(), route);
                 // Another thread may have found the same series first.
                 let _ = route.series[usize::from(measure)].set(Arc::clone(admitted.series()));
                 Some(admitted)
@@ -300,8 +313,8 @@ impl Plan {
     }
 
     #[cold]
-    fn reject(&self, measure: u8, rejected: &Rejected, catalog: &Catalog) {
-        let tally = match &self.measures[usize::from(measure)].target {
+    fn reject(&self, rejected: &Rejected, catalog: &Catalog) {
+        let tally = match &self.measures[usize::from(rejected.measure)].target {
             Ok(metric) => {
                 let detail = || format!("`{}`", rejected.shown);
                 let (name, location) = (metric.name(), self.location);
@@ -374,6 +387,17 @@ impl Route {
     #[inline]
     fn get(&self, measure: u8) -> Option<&Arc<Series>> {
         self.series[usize::from(measure)].get()
+    }
+}
+
+impl From<Roles> for FieldRole {
+    fn from(roles: Roles) -> Self {
+        match (roles.label, &roles.measures[..], roles.doc, roles.mark) {
+            (None, [], None, None) => Self::Nothing,
+            (Some(slot), [], None, None) => Self::Label(slot),
+            (None, [measure], None, None) => Self::Measure(*measure),
+            _ => Self::Several(Box::new(roles)),
+        }
     }
 }
 

@@ -32,12 +32,13 @@ pub(crate) enum Value<'a> {
     clippy::cast_precision_loss,
     reason = "beyond 2^53 the nearest f64 is the measurement"
 )]
+#[inline]
 pub(crate) fn measurement(kind: Kind, value: &Value<'_>) -> Result<f64, Reason> {
     let number = match *value {
         Value::I64(v) => v as f64,
         Value::U64(v) => v as f64,
-        Value::I128(v) => v as f64,
-        Value::U128(v) => v as f64,
+        Value::I128(v) => i128_to_f64(v),
+        Value::U128(v) => u128_to_f64(v),
         Value::F64(v) if v.is_finite() => v,
         Value::F64(_) => return Err(Reason::NotFinite),
         Value::Bool(_) | Value::Str(_) | Value::Text(_) | Value::Error(_) => {
@@ -48,6 +49,20 @@ pub(crate) fn measurement(kind: Kind, value: &Value<'_>) -> Result<f64, Reason> 
         Kind::Counter if number < 0.0 => Err(Reason::Negative),
         Kind::Counter | Kind::UpDownCounter | Kind::Gauge | Kind::Histogram => Ok(number),
     }
+}
+
+// Kept apart: together with the others the compiler would convert all of them
+// as 128 bits.
+#[cold]
+#[allow(clippy::cast_precision_loss, reason = "the nearest f64")]
+fn i128_to_f64(value: i128) -> f64 {
+    value as f64
+}
+
+#[cold]
+#[allow(clippy::cast_precision_loss, reason = "the nearest f64")]
+fn u128_to_f64(value: u128) -> f64 {
+    value as f64
 }
 
 /// Hands every recorded field to a closure.

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 use tracing_core::Metadata;
 
+use crate::labels::LabelBuf;
 use crate::no_poison::NoPoison;
 use crate::series::Series;
 
@@ -66,8 +67,18 @@ pub(super) struct SpanState {
     pub(super) in_flight: SmallVec<[Arc<Series>; 2]>,
 }
 
+/// What a span carried until it closed.
+#[derive(Default)]
+pub(super) struct Closed {
+    pub(super) callsite: Option<&'static Metadata<'static>>,
+    pub(super) opened: u64,
+    pub(super) labels: SmallVec<[u8; 128]>,
+    pub(super) in_flight: SmallVec<[Arc<Series>; 2]>,
+}
+
 impl SpanTable {
-    pub(super) fn insert(&self, id: u64) -> &Slot {
+    /// A slot for a span that opens.
+    pub(super) fn insert(&self, id: u64, marks: u8) -> &Slot {
         let mut size = FIRST_SEGMENT;
         let mut segment = self.first.get_or_init(|| Segment::new(size));
         loop {
@@ -75,7 +86,9 @@ impl SpanTable {
                 let (taken, not) = (Ordering::Acquire, Ordering::Relaxed);
                 let taken = segment.ids[at].compare_exchange(FREE, id, taken, not);
                 if taken.is_ok() {
-                    return &segment.slots[at];
+                    let slot = &segment.slots[at];
+                    slot.marks.store(marks, Ordering::Relaxed);
+                    return slot;
                 }
             }
             size *= GROWTH;
@@ -90,12 +103,14 @@ impl SpanTable {
         Some(&segment.slots[at])
     }
 
-    /// Gives a span's slot back, empty.
-    pub(super) fn remove(&self, id: u64) {
-        if let Some((segment, at)) = self.find(id) {
-            segment.slots[at].clear();
-            segment.ids[at].store(FREE, Ordering::Release);
-        }
+    /// Takes what a span carries, and gives its slot back, empty.
+    pub(super) fn remove(&self, id: u64) -> Closed {
+        let Some((segment, at)) = self.find(id) else {
+            return Closed::default();
+        };
+        let closed = segment.slots[at].take();
+        segment.ids[at].store(FREE, Ordering::Release);
+        closed
     }
 
     #[inline]
@@ -164,8 +179,8 @@ impl Slot {
         self.marks.fetch_or(mark, Ordering::Relaxed);
     }
 
-    pub(super) fn is_marked(&self, mark: u8) -> bool {
-        self.marks.load(Ordering::Relaxed) & mark != 0
+    pub(super) fn marks(&self) -> u8 {
+        self.marks.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_last_exit(&self, at: u64) {
@@ -177,14 +192,25 @@ impl Slot {
         Some(self.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
-    fn clear(&self) {
+    fn take(&self) -> Closed {
         let mut state = self.state.lock();
-        state.callsite = None;
+        let closed = Closed {
+            callsite: state.callsite.take(),
+            opened: state.opened,
+            labels: SmallVec::from_slice(&state.labels),
+            in_flight: std::mem::take(&mut state.in_flight),
+        };
         state.labels.clear();
-        state.in_flight.clear();
         drop(state);
-        self.marks.store(0, Ordering::Relaxed);
         self.last_exit.store(0, Ordering::Relaxed);
+        closed
+    }
+}
+
+impl SpanState {
+    pub(super) fn set_labels(&mut self, labels: &LabelBuf) {
+        self.labels.clear();
+        self.labels.extend_from_slice(labels.as_bytes());
     }
 }
 
@@ -197,7 +223,7 @@ mod tests {
         let table = SpanTable::default();
         let ids: Vec<u64> = (0..20).map(|n| 1 + n * 4096 * 4096).collect();
         for id in &ids {
-            table.insert(*id).state().opened = *id;
+            table.insert(*id, 0).state().opened = *id;
         }
         for id in &ids {
             assert_eq!(table.get(*id).map(|slot| slot.state().opened), Some(*id));
@@ -210,11 +236,11 @@ mod tests {
     #[test]
     fn a_released_slot_is_empty_for_the_next_span() {
         let table = SpanTable::default();
-        let slot = table.insert(1);
+        let slot = table.insert(1, 0);
         slot.mark(FAILED);
         slot.set_last_exit(9);
         table.remove(1);
-        let again = table.insert(1);
-        assert!(!again.is_marked(FAILED) && again.last_exit().is_none());
+        let again = table.insert(1, 0);
+        assert!(again.marks() == 0 && again.last_exit().is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
@@ -10,7 +11,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use super::span_table::{FAILED, OPENED_IN_PANIC, PANICKED, Slot, SpanTable, TIMED};
 use crate::labels::{LabelBuf, OUTCOME};
 use crate::meter::Meter;
-use crate::plan::Plan;
+use crate::plan::{Plan, Recorded};
 use crate::value::Value;
 
 /// The spans that are open and measured.
@@ -39,26 +40,31 @@ impl Spans {
     ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let recorded = plan.read(|visitor| attrs.record(visitor));
-        let slot = self.table.insert(id.into_u64());
-        mark_opening(slot, plan, recorded.failed);
+        let opened = self.now(plan);
+        let mut recorded = Recorded::default();
+        plan.read(&mut recorded, |visitor| attrs.record(visitor));
+        let slot = self
+            .table
+            .insert(id.into_u64(), opening_marks(plan, &recorded));
+        let inherited = self.with_inherited(meter, plan, &recorded.labels, id, ctx);
+        let labels = inherited.as_ref().unwrap_or(&recorded.labels);
+        let early = labels.before_outcome();
+        plan.measure(&recorded, early, &meter.catalog);
+        plan.measure_each(&plan.moments.opened, 1.0, early, &meter.catalog);
+        // The series are kept, and get back what they were given, whatever
+        // becomes of the span's labels or the instrument.
+        let in_flight = plan.moments.in_flight.iter();
+        let in_flight: SmallVec<_> = in_flight
+            .filter_map(|measure| plan.series(*measure, early, &meter.catalog))
+            .collect();
         let mut state = slot.state();
-        state.opened = self.now(plan);
         state.callsite = Some(attrs.metadata());
-        state.labels.extend_from_slice(recorded.labels.as_bytes());
+        state.opened = opened;
+        state.set_labels(&recorded.labels);
+        state.in_flight.clone_from(&in_flight);
         drop(state);
-
-        let labels = self.visible_labels(meter, plan, &recorded.labels, id, ctx);
-        let early = without_outcome(&labels);
-        plan.measure(&recorded, &early, &meter.catalog);
-        plan.measure_each(&plan.moments.opened, 1.0, &early, &meter.catalog);
-        for measure in &plan.moments.in_flight {
-            // The series is kept, and gets back what it was given, whatever
-            // becomes of its labels or its instrument.
-            if let Some(series) = plan.series(*measure, &early, &meter.catalog) {
-                series.record(1.0);
-                slot.state().in_flight.push(series);
-            }
+        for series in &in_flight {
+            series.record(1.0);
         }
     }
 
@@ -74,25 +80,26 @@ impl Spans {
         let Some((slot, plan)) = self.find(meter, id) else {
             return;
         };
-        let recorded = plan.read(|visitor| values.record(visitor));
+        let mut recorded = Recorded::default();
+        plan.read(&mut recorded, |visitor| values.record(visitor));
         if recorded.failed {
             slot.mark(FAILED);
         }
         let mut state = slot.state();
         let mut own = LabelBuf::from_bytes(&state.labels);
         own.merge(&recorded.labels);
-        state.labels.clear();
-        state.labels.extend_from_slice(own.as_bytes());
+        state.set_labels(&own);
         drop(state);
-        let labels = self.visible_labels(meter, plan, &own, id, ctx);
-        plan.measure(&recorded, &without_outcome(&labels), &meter.catalog);
+        let inherited = self.with_inherited(meter, plan, &own, id, ctx);
+        let labels = inherited.as_ref().unwrap_or(&own);
+        plan.measure(&recorded, labels.before_outcome(), &meter.catalog);
     }
 
     pub(super) fn exit(&self, id: &Id) {
         let Some(slot) = self.table.get(id.into_u64()) else {
             return;
         };
-        if slot.is_marked(TIMED) {
+        if slot.marks() & TIMED != 0 {
             slot.set_last_exit(self.nanos());
         }
         mark_panic(slot);
@@ -102,26 +109,29 @@ impl Spans {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let Some((slot, plan)) = self.find(meter, id) else {
+        let Some(slot) = self.table.get(id.into_u64()) else {
             return;
         };
         mark_panic(slot);
-        let end = slot.last_exit().unwrap_or_else(|| self.now(plan));
-        let state = slot.state();
-        let seconds = nanos_to_seconds(end.saturating_sub(state.opened));
-        let own = LabelBuf::from_bytes(&state.labels);
-        let in_flight = state.in_flight.clone();
-        drop(state);
-        if plan.moments.have_outcome() {
-            let mut labels = self.visible_labels(meter, plan, &own, id, ctx);
-            if !labels.has(OUTCOME) {
-                labels.set(OUTCOME, &Value::Str(outcome(slot)), plan.label_limit());
+        let (marks, last_exit) = (slot.marks(), slot.last_exit());
+        let closed = self.table.remove(id.into_u64());
+        if let Some(plan) = closed.callsite.and_then(|callsite| meter.plan(callsite))
+            && plan.moments.have_outcome()
+        {
+            let mut labels = LabelBuf::from_bytes(&closed.labels);
+            if let Some(inherited) = self.with_inherited(meter, plan, &labels, id, ctx) {
+                labels = inherited;
             }
-            plan.measure_each(&plan.moments.closed, 1.0, &labels, &meter.catalog);
-            plan.measure_each(&plan.moments.duration, seconds, &labels, &meter.catalog);
+            if !labels.has(OUTCOME) {
+                labels.set(OUTCOME, &Value::Str(outcome(marks)), plan.label_limit());
+            }
+            let end = last_exit.unwrap_or_else(|| self.now(plan));
+            let seconds = nanos_to_seconds(end.saturating_sub(closed.opened));
+            let labels = labels.as_bytes();
+            plan.measure_each(&plan.moments.closed, 1.0, labels, &meter.catalog);
+            plan.measure_each(&plan.moments.duration, seconds, labels, &meter.catalog);
         }
-        self.table.remove(id.into_u64());
-        for series in in_flight {
+        for series in &closed.in_flight {
             series.record(-1.0);
         }
     }
@@ -153,24 +163,25 @@ impl Spans {
         }
     }
 
-    /// A span's own labels, and those of the spans around it.
-    fn visible_labels<S>(
+    /// A span's own labels with those of the spans around it, if any are inherited.
+    fn with_inherited<S>(
         &self,
         meter: &Meter,
         plan: &Plan,
         own: &LabelBuf,
         id: &Id,
         ctx: &Context<'_, S>,
-    ) -> LabelBuf
+    ) -> Option<LabelBuf>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let mut labels = own.clone();
-        if !meter.rules.inherited.is_empty() {
-            let parent = ctx.span(id).and_then(|span| span.parent());
-            self.inherit(meter, plan, parent, &mut labels);
+        if meter.rules.inherited.is_empty() {
+            return None;
         }
-        labels
+        let mut labels = own.clone();
+        let parent = ctx.span(id).and_then(|span| span.parent());
+        self.inherit(meter, plan, parent, &mut labels);
+        Some(labels)
     }
 
     /// Walks outwards: what an inner span gives hides what an outer one would.
@@ -218,40 +229,28 @@ impl Spans {
     }
 }
 
-fn mark_opening(slot: &Slot, plan: &Plan, failed: bool) {
-    if failed {
-        slot.mark(FAILED);
-    }
-    if !plan.moments.duration.is_empty() {
-        slot.mark(TIMED);
-    }
-    if std::thread::panicking() {
-        slot.mark(OPENED_IN_PANIC);
-    }
+fn opening_marks(plan: &Plan, recorded: &Recorded) -> u8 {
+    let mark = |condition, mark| if condition { mark } else { 0 };
+    mark(recorded.failed, FAILED)
+        | mark(!plan.moments.duration.is_empty(), TIMED)
+        | mark(std::thread::panicking(), OPENED_IN_PANIC)
 }
 
 /// A span that was opened by a destructor, during a panic, did not panic itself.
 fn mark_panic(slot: &Slot) {
-    if std::thread::panicking() && !slot.is_marked(OPENED_IN_PANIC) {
+    if std::thread::panicking() && slot.marks() & OPENED_IN_PANIC == 0 {
         slot.mark(PANICKED);
     }
 }
 
-fn outcome(slot: &Slot) -> &'static str {
-    if slot.is_marked(PANICKED) {
+fn outcome(marks: u8) -> &'static str {
+    if marks & PANICKED != 0 {
         "panic"
-    } else if slot.is_marked(FAILED) {
+    } else if marks & FAILED != 0 {
         "error"
     } else {
         "ok"
     }
-}
-
-/// `outcome` labels what is measured when the span closes, and nothing before.
-fn without_outcome(labels: &LabelBuf) -> LabelBuf {
-    let mut labels = labels.clone();
-    labels.remove(OUTCOME);
-    labels
 }
 
 #[allow(

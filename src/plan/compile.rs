@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::RandomState;
 use tracing_core::{Level, Metadata};
 
-use super::{FieldRole, Mark, Moments, Plan, PlannedDoc, PlannedMeasure};
+use super::{FieldRole, Mark, Moments, Plan, PlannedDoc, PlannedMeasure, Roles};
 use crate::catalog::Catalog;
 use crate::convention::{Measure, Reading, Recipe, Source};
 use crate::instrument::Kind;
@@ -47,7 +47,7 @@ pub(crate) fn compile(
     let mut compiler = Compiler {
         metadata,
         catalog,
-        fields: vec![FieldRole::default(); metadata.fields().len()],
+        fields: vec![Roles::default(); metadata.fields().len()],
         measures: Vec::new(),
         moments: Moments::default(),
         problem_metric: recipe.measures.first().map_or("", |m| m.metric),
@@ -67,7 +67,7 @@ pub(crate) fn compile(
     compiler.add_label_keys(&label_keys);
     Plan {
         location: Location::of(metadata),
-        fields: compiler.fields.into(),
+        fields: compiler.fields.into_iter().map(FieldRole::from).collect(),
         docs,
         label_limit: rules.limit,
         label_keys,
@@ -99,7 +99,7 @@ fn carries_labels(metadata: &Metadata<'static>, recipe: &Recipe, rules: &LabelRu
 struct Compiler<'a> {
     metadata: &'static Metadata<'static>,
     catalog: &'a Catalog,
-    fields: Vec<FieldRole>,
+    fields: Vec<Roles>,
     measures: Vec<PlannedMeasure>,
     moments: Moments,
     /// Names the callsite where a problem is not one metric's.
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         let moments = &mut self.moments;
         let reading = match measure.source {
             Source::Field(field, reading) => {
-                let Some(role) = self.role_of(field) else {
+                let Some(role) = self.roles_of(field) else {
                     return;
                 };
                 role.measures.push(index);
@@ -150,6 +150,7 @@ impl Compiler<'_> {
             });
         self.measures.push(PlannedMeasure {
             target,
+            kind: measure.kind,
             reading,
             unit_conflict: OnceLock::new(),
         });
@@ -160,13 +161,13 @@ impl Compiler<'_> {
         let mut keys: Vec<Arc<str>> = Vec::new();
         let recipe_labels = recipe.labels.iter().map(|label| (label.field, label.key));
         for (field, key) in recipe_labels.chain(self.allowed_fields(rules)) {
-            let Some(role) = self.role_of(field) else {
+            let Some(role) = self.roles_of(field) else {
                 continue;
             };
             if role.label.is_none() && self.is_usable(key) {
                 self.note_collision(key, &keys);
                 let slot = index(keys.len());
-                if let Some(role) = self.role_of(field) {
+                if let Some(role) = self.roles_of(field) {
                     role.label = Some(slot);
                 }
                 keys.push(key.into());
@@ -196,7 +197,7 @@ impl Compiler<'_> {
     fn add_docs(&mut self, recipe: &Recipe) -> Box<[PlannedDoc]> {
         let mut docs = Vec::new();
         for doc in &recipe.docs {
-            let Some(role) = self.role_of(doc.field) else {
+            let Some(role) = self.roles_of(doc.field) else {
                 continue;
             };
             role.doc = Some(index(docs.len()));
@@ -287,7 +288,7 @@ impl Compiler<'_> {
         targets.any(|target| target.as_ref().is_ok_and(|m| m.kind() == Kind::Histogram))
     }
 
-    fn role_of(&mut self, field: &str) -> Option<&mut FieldRole> {
+    fn roles_of(&mut self, field: &str) -> Option<&mut Roles> {
         let field = self.metadata.fields().field(field)?;
         self.fields.get_mut(field.index())
     }

@@ -1,0 +1,283 @@
+//! The cases: ours, the peers, and what lies below both.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+use tracing::field::Empty;
+use tracing::span::{Attributes, Id};
+use tracing::{Subscriber, debug, debug_span, info, info_span};
+use tracing_meter::{Boundaries, FacadeSink, MeterLayer, OtelSink};
+use tracing_opentelemetry::MetricsLayer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Registry};
+
+use crate::harness::{Case, Stopwatch};
+
+/// Every case of the ladder.
+pub(crate) fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut case = |name, run| cases.push(Case { name, run });
+    case("call/atomic_add", atomic_add);
+    case("call/sdk_counter_2", sdk_counter);
+    case("call/sdk_counter_2_bound", sdk_counter_bound);
+    case("event/no_subscriber", |watch| watch.repeat(|_| counter_2()));
+    case("event/counter_2/metrics_layer", |watch| {
+        under_metrics_layer(watch, |_| counter_2())
+    });
+    case("event/counter_2/ours", |watch| {
+        under_ours(watch, |_| counter_2())
+    });
+    case("event/counter_2/ours_facade", |watch| {
+        under_facade(watch, |_| counter_2())
+    });
+    case("event/histogram_2/metrics_layer", |watch| {
+        under_metrics_layer(watch, |_| histogram_2())
+    });
+    case("event/histogram_2/ours", |watch| {
+        under_ours(watch, |_| histogram_2())
+    });
+    case("event/three/metrics_layer", |watch| {
+        under_metrics_layer(watch, |_| three())
+    });
+    case("event/three/ours", |watch| under_ours(watch, |_| three()));
+    case("event/ordinary/no_op", |watch| {
+        under(Registry::default().with(NoOp), watch, |_| ordinary())
+    });
+    case("event/ordinary/metrics_layer", |watch| {
+        let layer = MetricsLayer::new(provider());
+        under(Registry::default().with(NoOp).with(layer), watch, |_| {
+            ordinary()
+        });
+    });
+    case("event/ordinary/ours", |watch| {
+        under(Registry::default().with(NoOp).with(ours()), watch, |_| {
+            ordinary()
+        });
+    });
+    case("event/disabled/fmt", |watch| {
+        under(Registry::default().with(fmt()), watch, |_| disabled())
+    });
+    case("event/disabled/fmt_and_ours", |watch| {
+        under(Registry::default().with(fmt()).with(ours()), watch, |_| {
+            disabled()
+        });
+    });
+    case("span/disabled/fmt", |watch| {
+        under(Registry::default().with(fmt()), watch, |_| disabled_span())
+    });
+    case("span/disabled/fmt_and_ours", |watch| {
+        under(Registry::default().with(fmt()).with(ours()), watch, |_| {
+            disabled_span()
+        });
+    });
+    case("span/ordinary/no_op", |watch| {
+        under(Registry::default().with(NoOp), watch, |_| ordinary_span())
+    });
+    case("span/ordinary/ours", |watch| {
+        under(Registry::default().with(NoOp).with(ours()), watch, |_| {
+            ordinary_span()
+        });
+    });
+    case("span/measured/no_op", |watch| {
+        under(Registry::default().with(NoOp), watch, |_| measured_span())
+    });
+    case("span/measured/ours", |watch| {
+        under_ours(watch, |_| measured_span())
+    });
+    case("span/measured/ours_facade", |watch| {
+        under_facade(watch, |_| measured_span())
+    });
+    case("span/measured/hand_written", |watch| {
+        let recorder = Boundaries::new()
+            .prometheus_builder()
+            .unwrap()
+            .build_recorder();
+        let layer = HandWritten::new(&recorder);
+        under(Registry::default().with(layer), watch, |_| {
+            hand_measured_span()
+        });
+    });
+    cases
+}
+
+fn counter_2() {
+    info!(
+        monotonic_counter.uploads = 1_u64,
+        region = "eu",
+        kind = "image"
+    );
+}
+
+fn histogram_2() {
+    info!(histogram.sizes = 17_u64, region = "eu", kind = "image");
+}
+
+fn three() {
+    info!(
+        monotonic_counter.uploads = 1_u64,
+        histogram.sizes = 17_u64,
+        gauge.free = 12_u64,
+        region = "eu",
+        kind = "image"
+    );
+}
+
+fn ordinary() {
+    info!(user = "me", "something happened");
+}
+
+fn disabled() {
+    debug!(user = "me", "nobody wants to know");
+}
+
+fn disabled_span() {
+    drop(debug_span!("quiet", user = "me").entered());
+}
+
+fn ordinary_span() {
+    drop(info_span!("work", user = "me").entered());
+}
+
+fn measured_span() {
+    let span = info_span!(
+        "job",
+        calls.job_calls = Empty,
+        in_flight.jobs = Empty,
+        duration.job = Empty,
+        label.queue = "low",
+        label.kind = "image",
+    );
+    drop(span.entered());
+}
+
+fn hand_measured_span() {
+    drop(info_span!("job", queue = "low", kind = "image").entered());
+}
+
+fn atomic_add(watch: &mut Stopwatch) {
+    let count = std::sync::atomic::AtomicU64::new(0);
+    watch.repeat(|_| {
+        black_box(&count).fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+fn sdk_counter(watch: &mut Stopwatch) {
+    let provider = provider();
+    let counter = provider.meter("bench").u64_counter("uploads").build();
+    watch.repeat(|_| {
+        counter.add(
+            1,
+            &[
+                KeyValue::new("region", "eu"),
+                KeyValue::new("kind", "image"),
+            ],
+        );
+    });
+}
+
+fn sdk_counter_bound(watch: &mut Stopwatch) {
+    let provider = provider();
+    let counter = provider.meter("bench").u64_counter("uploads").build();
+    let bound = counter.bind(&[
+        KeyValue::new("region", "eu"),
+        KeyValue::new("kind", "image"),
+    ]);
+    watch.repeat(|_| black_box(&bound).add(1));
+}
+
+fn provider() -> SdkMeterProvider {
+    let reader = ManualReader::builder().build();
+    SdkMeterProvider::builder().with_reader(reader).build()
+}
+
+fn ours<S>() -> MeterLayer<S> {
+    let builder = tracing_meter::builder().sink(OtelSink::new(provider()));
+    builder.build().unwrap()
+}
+
+fn under_ours(watch: &mut Stopwatch, operation: impl FnMut(u64)) {
+    under(Registry::default().with(ours()), watch, operation);
+}
+
+fn under_facade(watch: &mut Stopwatch, operation: impl FnMut(u64)) {
+    let recorder = Boundaries::new()
+        .prometheus_builder()
+        .unwrap()
+        .build_recorder();
+    let builder = tracing_meter::builder().sink(FacadeSink::new(recorder));
+    under(
+        Registry::default().with(builder.build().unwrap()),
+        watch,
+        operation,
+    );
+}
+
+fn under_metrics_layer(watch: &mut Stopwatch, operation: impl FnMut(u64)) {
+    let layer = MetricsLayer::new(provider());
+    under(Registry::default().with(layer), watch, operation);
+}
+
+fn under(
+    subscriber: impl Subscriber + Send + Sync + 'static,
+    watch: &mut Stopwatch,
+    operation: impl FnMut(u64),
+) {
+    tracing::subscriber::with_default(subscriber, || watch.repeat(operation));
+}
+
+fn fmt<S>() -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let _ = LevelFilter::INFO;
+    tracing_subscriber::fmt::layer()
+        .with_writer(std::io::sink)
+        .with_filter(EnvFilter::new("info"))
+}
+
+/// Wants everything and does nothing.
+struct NoOp;
+
+impl<S: Subscriber> Layer<S> for NoOp {}
+
+/// What somebody would write without this crate: the time of every span into one
+/// Prometheus histogram.
+struct HandWritten(metrics::Histogram);
+
+impl HandWritten {
+    fn new(recorder: &impl metrics::Recorder) -> Self {
+        let labels = vec![
+            metrics::Label::new("queue", "low"),
+            metrics::Label::new("kind", "image"),
+        ];
+        let key = metrics::Key::from_parts("job_seconds", labels);
+        let metadata = metrics::Metadata::new("bench", metrics::Level::INFO, None);
+        Self(recorder.register_histogram(&key, &metadata))
+    }
+}
+
+struct Opened(Instant);
+
+impl<S> Layer<S> for HandWritten
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if let Some(span) = ctx.span(id) {
+            span.extensions_mut().insert(Opened(Instant::now()));
+        }
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        if let Some(span) = ctx.span(&id)
+            && let Some(Opened(at)) = span.extensions().get()
+        {
+            self.0.record(at.elapsed().as_secs_f64());
+        }
+    }
+}
