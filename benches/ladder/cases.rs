@@ -27,70 +27,70 @@ pub(crate) fn all() -> Vec<Case> {
     case("call/sdk_counter_2_bound", sdk_counter_bound);
     case("event/no_subscriber", |watch| watch.repeat(|_| counter_2()));
     case("event/counter_2/metrics_layer", |watch| {
-        under_metrics_layer(watch, |_| counter_2())
+        under_metrics_layer(watch, |_| counter_2());
     });
     case("event/counter_2/ours", |watch| {
-        under_ours(watch, |_| counter_2())
+        under_ours(watch, |_| counter_2());
     });
     case("event/counter_2/ours_facade", |watch| {
-        under_facade(watch, |_| counter_2())
+        under_facade(watch, |_| counter_2());
     });
     case("event/histogram_2/metrics_layer", |watch| {
-        under_metrics_layer(watch, |_| histogram_2())
+        under_metrics_layer(watch, |_| histogram_2());
     });
     case("event/histogram_2/ours", |watch| {
-        under_ours(watch, |_| histogram_2())
+        under_ours(watch, |_| histogram_2());
     });
     case("event/three/metrics_layer", |watch| {
-        under_metrics_layer(watch, |_| three())
+        under_metrics_layer(watch, |_| three());
     });
     case("event/three/ours", |watch| under_ours(watch, |_| three()));
     case("event/ordinary/no_op", |watch| {
-        under(Registry::default().with(NoOp), watch, |_| ordinary())
+        under(Registry::default().with(NoOp), watch, |_| ordinary());
     });
     case("event/ordinary/metrics_layer", |watch| {
         let layer = MetricsLayer::new(provider());
         under(Registry::default().with(NoOp).with(layer), watch, |_| {
-            ordinary()
+            ordinary();
         });
     });
     case("event/ordinary/ours", |watch| {
         under(Registry::default().with(NoOp).with(ours()), watch, |_| {
-            ordinary()
+            ordinary();
         });
     });
     case("event/disabled/fmt", |watch| {
-        under(Registry::default().with(fmt()), watch, |_| disabled())
+        under(Registry::default().with(fmt()), watch, |_| disabled());
     });
     case("event/disabled/fmt_and_ours", |watch| {
         under(Registry::default().with(fmt()).with(ours()), watch, |_| {
-            disabled()
+            disabled();
         });
     });
     case("span/disabled/fmt", |watch| {
-        under(Registry::default().with(fmt()), watch, |_| disabled_span())
+        under(Registry::default().with(fmt()), watch, |_| disabled_span());
     });
     case("span/disabled/fmt_and_ours", |watch| {
         under(Registry::default().with(fmt()).with(ours()), watch, |_| {
-            disabled_span()
+            disabled_span();
         });
     });
     case("span/ordinary/no_op", |watch| {
-        under(Registry::default().with(NoOp), watch, |_| ordinary_span())
+        under(Registry::default().with(NoOp), watch, |_| ordinary_span());
     });
     case("span/ordinary/ours", |watch| {
         under(Registry::default().with(NoOp).with(ours()), watch, |_| {
-            ordinary_span()
+            ordinary_span();
         });
     });
     case("span/measured/no_op", |watch| {
-        under(Registry::default().with(NoOp), watch, |_| measured_span())
+        under(Registry::default().with(NoOp), watch, |_| measured_span());
     });
     case("span/measured/ours", |watch| {
-        under_ours(watch, |_| measured_span())
+        under_ours(watch, |_| measured_span());
     });
     case("span/measured/ours_facade", |watch| {
-        under_facade(watch, |_| measured_span())
+        under_facade(watch, |_| measured_span());
     });
     case("span/measured/hand_written", |watch| {
         let recorder = Boundaries::new()
@@ -99,7 +99,7 @@ pub(crate) fn all() -> Vec<Case> {
             .build_recorder();
         let layer = HandWritten::new(&recorder);
         under(Registry::default().with(layer), watch, |_| {
-            hand_measured_span()
+            hand_measured_span();
         });
     });
     cases
