@@ -147,16 +147,20 @@ impl<'a> IntoIterator for &'a Labels {
 #[derive(Clone, Debug)]
 pub(crate) struct LabelBuf {
     inline: [u8; INLINE],
+    /// How many bytes stand inline, or `SPILLED`.
     len: usize,
     /// All bytes, once they are too many to stand inline.
     spilled: Vec<u8>,
-    /// The slot of the last entry: fields mostly come in the order of their
-    /// slots, and then there is no place to look for.
-    last_slot: Option<u8>,
+    /// The slot of the last entry, or -1: fields mostly come in the order of
+    /// their slots, and then there is no place to look for.
+    last_slot: i16,
 }
 
 /// Enough for half a dozen labels of ordinary length without an allocation.
 const INLINE: usize = 128;
+
+/// Longer than any buffer, so that nothing more fits inline.
+const SPILLED: usize = usize::MAX >> 1;
 
 const STR: u8 = 0;
 const I64: u8 = 1;
@@ -173,7 +177,7 @@ impl Default for LabelBuf {
             inline: [0; INLINE],
             len: 0,
             spilled: Vec::new(),
-            last_slot: None,
+            last_slot: -1,
         }
     }
 }
@@ -181,23 +185,20 @@ impl Default for LabelBuf {
 impl LabelBuf {
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        if self.spilled.is_empty() {
-            &self.inline[..self.len]
-        } else {
-            &self.spilled
-        }
+        self.inline.get(..self.len).unwrap_or(&self.spilled)
     }
 
     /// The labels that were stored as bytes.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let mut labels = Self::default();
         labels.push(bytes);
-        labels.last_slot = entries(bytes).last().map(|entry| entry[0]);
+        let last = entries(bytes).last();
+        labels.last_slot = last.map_or(-1, |entry| i16::from(entry[0]));
         labels
     }
 
     /// Sets the label in a slot. Text is cut at `limit` bytes, between characters.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set(&mut self, slot: u8, value: &Value<'_>, limit: usize) {
         let start = self.as_bytes().len();
         self.append(slot, value, limit);
@@ -237,7 +238,7 @@ impl LabelBuf {
         self.place(slot, start);
     }
 
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, slot: u8, value: &Value<'_>, limit: usize) {
         match *value {
             Value::Str(v) => self.append_str(slot, limit, v),
@@ -263,10 +264,18 @@ impl LabelBuf {
 
     #[inline]
     fn append_str(&mut self, slot: u8, limit: usize, text: &str) {
-        let text = cut(text, limit);
+        let text = cut(text, limit).as_bytes();
         let [a, b, c, d] = length(text.len());
-        self.push(&[slot, STR, a, b, c, d]);
-        self.push(text.as_bytes());
+        let head = [slot, STR, a, b, c, d];
+        let (start, end) = (self.len, self.len + head.len() + text.len());
+        let Some(entry) = self.inline.get_mut(start..end) else {
+            self.spill(&head);
+            return self.spill(text);
+        };
+        let (to_head, to_text) = entry.split_at_mut(head.len());
+        to_head.copy_from_slice(&head);
+        to_text.copy_from_slice(text);
+        self.len = end;
     }
 
     fn append_text(&mut self, slot: u8, limit: usize, text: fmt::Arguments<'_>) {
@@ -286,46 +295,44 @@ impl LabelBuf {
     #[inline]
     fn push(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
-        if end <= INLINE && self.spilled.is_empty() {
-            self.inline[self.len..end].copy_from_slice(bytes);
-            self.len = end;
-        } else {
-            self.spill(bytes);
+        match self.inline.get_mut(self.len..end) {
+            Some(free) => {
+                free.copy_from_slice(bytes);
+                self.len = end;
+            }
+            None => self.spill(bytes),
         }
     }
 
     #[cold]
     fn spill(&mut self, bytes: &[u8]) {
-        if self.spilled.is_empty() {
-            self.spilled.extend_from_slice(&self.inline[..self.len]);
+        if let Some(inline) = self.inline.get(..self.len) {
+            self.spilled.extend_from_slice(inline);
+            self.len = SPILLED;
         }
         self.spilled.extend_from_slice(bytes);
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        if self.spilled.is_empty() {
-            &mut self.inline[..self.len]
-        } else {
-            &mut self.spilled
-        }
+        self.inline.get_mut(..self.len).unwrap_or(&mut self.spilled)
     }
 
     fn remove_range(&mut self, start: usize, end: usize) {
-        if self.spilled.is_empty() {
+        if self.len == SPILLED {
+            self.spilled.drain(start..end);
+        } else {
             self.inline.copy_within(end..self.len, start);
             self.len -= end - start;
-        } else {
-            self.spilled.drain(start..end);
         }
     }
 
     /// Puts the entry that was appended at `start` where its slot belongs.
     #[inline]
     fn place(&mut self, slot: u8, start: usize) {
-        if self.last_slot.is_some_and(|last| last >= slot) {
-            self.move_into_place(slot, start);
+        if i16::from(slot) > self.last_slot {
+            self.last_slot = i16::from(slot);
         } else {
-            self.last_slot = Some(slot);
+            self.move_into_place(slot, start);
         }
     }
 

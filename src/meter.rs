@@ -64,13 +64,6 @@ impl Meter {
         self.callsite(metadata).is_some()
     }
 
-    /// The same, as far as it is known without the `'static` metadata.
-    pub(crate) fn may_be_of_interest(&self, metadata: &Metadata<'_>) -> bool {
-        let (hash, address) = identity(metadata);
-        let callsite = self.callsites.get(hash, |known| *known == address);
-        callsite.is_none_or(Option::is_some)
-    }
-
     /// The most verbose level that may be measured.
     pub(crate) fn max_level(&self) -> LevelFilter {
         if self.is_inert {

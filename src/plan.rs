@@ -14,7 +14,7 @@ use crate::labels::{LabelBuf, OUTCOME, decode};
 use crate::once_map::OnceMap;
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
-use crate::value::{Value, Visitor, measurement};
+use crate::value::{ReadField, Value, Visitor, measurement};
 
 mod compile;
 
@@ -105,6 +105,12 @@ pub(crate) struct Recorded {
     pub(crate) labels: LabelBuf,
     pub(crate) failed: bool,
     samples: SmallVec<[(u8, f64); 4]>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What is rarely recorded.
+#[derive(Default)]
+struct Rare {
     rejected: Vec<Rejected>,
     docs: Vec<(u8, String)>,
 }
@@ -125,20 +131,18 @@ impl Plan {
     /// Reads the fields that `record` offers.
     #[inline]
     pub(crate) fn read(&self, recorded: &mut Recorded, record: impl FnOnce(&mut dyn Visit)) {
-        record(&mut Visitor(
-            #[inline]
-            |field: &Field, value: Value<'_>| self.read_field(field, &value, recorded),
-        ));
+        let plan = self;
+        record(&mut Visitor(Reader { plan, recorded }));
     }
 
     /// Records all samples, under labels that may be more than were recorded.
     #[inline]
     pub(crate) fn measure(&self, recorded: &Recorded, labels: &[u8], catalog: &Catalog) {
-        if !recorded.docs.is_empty() {
-            self.document(recorded, catalog);
-        }
-        for rejected in &recorded.rejected {
-            self.reject(rejected, catalog);
+        if let Some(rare) = &recorded.rare {
+            self.document(rare, catalog);
+            for rejected in &rare.rejected {
+                self.reject(rejected, catalog);
+            }
         }
         if recorded.samples.is_empty() {
             return;
@@ -198,16 +202,6 @@ impl Plan {
         self.label_limit
     }
 
-    #[inline]
-    fn read_field(&self, field: &Field, value: &Value<'_>, recorded: &mut Recorded) {
-        match self.fields.get(field.index()) {
-            Some(FieldRole::Label(slot)) => recorded.labels.set(*slot, value, self.label_limit),
-            Some(FieldRole::Measure(measure)) => self.sample(*measure, value, recorded),
-            Some(FieldRole::Several(roles)) => self.read_several(roles, value, recorded),
-            Some(FieldRole::Nothing) | None => {}
-        }
-    }
-
     #[cold]
     fn read_several(&self, roles: &Roles, value: &Value<'_>, recorded: &mut Recorded) {
         if let Some(slot) = roles.label {
@@ -219,7 +213,8 @@ impl Plan {
         if let Some(doc) = roles.doc
             && self.docs[usize::from(doc)].said.get().is_none()
         {
-            recorded.docs.push((doc, value.to_string()));
+            let said = value.to_string();
+            recorded.rare.get_or_insert_default().docs.push((doc, said));
         }
         match roles.mark {
             None => {}
@@ -231,15 +226,11 @@ impl Plan {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn sample(&self, measure: u8, value: &Value<'_>, recorded: &mut Recorded) {
         match measurement(self.measures[usize::from(measure)].kind, value) {
             Ok(sample) => recorded.samples.push((measure, sample)),
-            Err(reason) => recorded.rejected.push(Rejected {
-                measure,
-                reason,
-                shown: shorten(value.to_string()),
-            }),
+            Err(reason) => recorded.reject(measure, reason, value),
         }
     }
 
@@ -328,8 +319,8 @@ impl Plan {
     }
 
     #[cold]
-    fn document(&self, recorded: &Recorded, catalog: &Catalog) {
-        for (doc, text) in &recorded.docs {
+    fn document(&self, rare: &Rare, catalog: &Catalog) {
+        for (doc, text) in &rare.docs {
             let doc = &self.docs[usize::from(*doc)];
             let _ = doc.said.set(());
             match doc.says {
@@ -355,6 +346,38 @@ impl Plan {
         match self.label_keys.get(usize::from(slot)) {
             Some(key) => Arc::clone(key),
             None => "outcome".into(),
+        }
+    }
+}
+
+impl Recorded {
+    #[cold]
+    fn reject(&mut self, measure: u8, reason: Reason, value: &Value<'_>) {
+        let shown = shorten(value.to_string());
+        let rejected = Rejected {
+            measure,
+            reason,
+            shown,
+        };
+        self.rare.get_or_insert_default().rejected.push(rejected);
+    }
+}
+
+/// Reads fields as their plan says.
+struct Reader<'a> {
+    plan: &'a Plan,
+    recorded: &'a mut Recorded,
+}
+
+impl ReadField for Reader<'_> {
+    #[inline(always)]
+    fn read(&mut self, field: &Field, value: &Value<'_>) {
+        let Self { plan, recorded } = self;
+        match plan.fields.get(field.index()) {
+            Some(FieldRole::Label(slot)) => recorded.labels.set(*slot, value, plan.label_limit),
+            Some(FieldRole::Measure(measure)) => plan.sample(*measure, value, recorded),
+            Some(FieldRole::Several(roles)) => plan.read_several(roles, value, recorded),
+            Some(FieldRole::Nothing) | None => {}
         }
     }
 }

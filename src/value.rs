@@ -65,44 +65,50 @@ fn u128_to_f64(value: u128) -> f64 {
     value as f64
 }
 
-/// Hands every recorded field to a closure.
-pub(crate) struct Visitor<F>(pub(crate) F);
+/// Takes the fields that are recorded, one by one.
+pub(crate) trait ReadField {
+    /// To be inlined: in each call the value's type is known.
+    fn read(&mut self, field: &Field, value: &Value<'_>);
+}
 
-impl<F: FnMut(&Field, Value<'_>)> Visit for Visitor<F> {
+/// Hands every recorded field on.
+pub(crate) struct Visitor<R>(pub(crate) R);
+
+impl<R: ReadField> Visit for Visitor<R> {
     fn record_i64(&mut self, field: &Field, value: i64) {
-        (self.0)(field, Value::I64(value));
+        self.0.read(field, &Value::I64(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        (self.0)(field, Value::U64(value));
+        self.0.read(field, &Value::U64(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        (self.0)(field, Value::I128(value));
+        self.0.read(field, &Value::I128(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        (self.0)(field, Value::U128(value));
+        self.0.read(field, &Value::U128(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        (self.0)(field, Value::F64(value));
+        self.0.read(field, &Value::F64(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        (self.0)(field, Value::Bool(value));
+        self.0.read(field, &Value::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        (self.0)(field, Value::Str(value));
+        self.0.read(field, &Value::Str(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        (self.0)(field, Value::Error(value));
+        self.0.read(field, &Value::Error(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        (self.0)(field, Value::Text(value));
+        self.0.read(field, &Value::Text(value));
     }
 }
 

@@ -148,6 +148,7 @@ impl Spans {
     }
 
     /// Adds the labels that an event has from its enclosing spans.
+    #[inline]
     pub(super) fn inherit_into_event<S>(
         &self,
         meter: &Meter,
