@@ -126,25 +126,19 @@ fn series(name: &str, labels: &[(&str, &str)]) -> String {
 /// All sample lines of a scrape, by series.
 pub fn parse_scrape(text: &str) -> BTreeMap<String, f64> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .filter_map(|line| {
-            let prometheus_parse::LineInfo::Sample {
-                metric_name,
-                labels,
-                value,
-                ..
-            } = prometheus_parse::LineInfo::parse(line)
-            else {
-                return None;
-            };
-            let labels = label_pairs(labels.unwrap_or_default());
-            let labels: Vec<_> = labels
-                .iter()
-                .map(|(k, v)| (k.as_str(), v.as_str()))
-                .collect();
-            Some((series(metric_name, &labels), value.parse().ok()?))
-        })
-        .collect()
+    lines.filter_map(parse_sample).collect()
+}
+
+/// Splits `NAME{LABELS} VALUE`. A label's value may hold braces: a route does.
+fn parse_sample(line: &str) -> Option<(String, f64)> {
+    let (sample, value) = line.rsplit_once(' ')?;
+    let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
+    let labels = label_pairs(labels.strip_suffix('}')?);
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    Some((series(name, &labels), value.parse().ok()?))
 }
 
 /// Splits `a="1",b="2"`. The tests' label values hold no escapes.
