@@ -15,15 +15,13 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
-use exporters::{Exporters, assert_promtool_finds_nothing};
+use exporters::{Exporters, assert_promtool_finds_nothing, measured};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use quickstart::{Result, Service};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use tracing_subscriber::Registry;
-use tracing_subscriber::layer::SubscriberExt;
 
 /// Within a minute, at `PAUSE` between two of them.
 const POLLS: usize = 300;
@@ -102,22 +100,6 @@ fn assert_durations(exporters: &Exporters, name: &str, labels: &[(&str, &str)], 
     let sum = exporters.collected(name, labels);
     assert_eq!(scraped("sum"), sum, "{name} {labels:?}");
     assert!(sum > Some(0.0), "{name} {labels:?}");
-}
-
-/// Runs a story under both exporters, on one thread.
-fn measured(story: impl AsyncFnOnce(&Exporters) -> Result<()>) {
-    let (exporters, builder) = Exporters::new();
-    let layer = builder.build().unwrap();
-    let handle = layer.handle();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    tracing::subscriber::with_default(Registry::default().with(layer), || {
-        runtime.block_on(story(&exporters)).unwrap();
-    });
-    let problems = handle.problems();
-    assert!(problems.is_empty(), "{problems:?}");
 }
 
 async fn start(exporters: &Exporters) -> Result<Service> {

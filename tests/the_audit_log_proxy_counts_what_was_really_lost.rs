@@ -7,10 +7,8 @@ mod audit_log_proxy;
 #[path = "support/exporters.rs"]
 mod exporters;
 
-use audit_log_proxy::{BUFFER, Batch, CHANNEL, Proxy, Result, Rig, UNSENT, run};
-use exporters::{Exporters, assert_promtool_finds_nothing};
-use tracing_subscriber::Registry;
-use tracing_subscriber::layer::SubscriberExt;
+use audit_log_proxy::{BUFFER, Batch, CHANNEL, Proxy, Rig, UNSENT, run};
+use exporters::{Exporters, assert_promtool_finds_nothing, measured};
 
 #[test]
 fn the_drop_rate_is_what_was_really_lost() {
@@ -136,23 +134,6 @@ fn the_sender_reports_its_drops_once_with_its_next_good_flush() {
         );
         Ok(())
     });
-}
-
-/// Runs a story under both exporters, on one thread.
-fn measured<T>(story: impl AsyncFnOnce(&Exporters) -> Result<T>) -> (Exporters, T) {
-    let (exporters, builder) = Exporters::new();
-    let layer = builder.build().unwrap();
-    let handle = layer.handle();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let told = tracing::subscriber::with_default(Registry::default().with(layer), || {
-        runtime.block_on(story(&exporters)).unwrap()
-    });
-    let problems = handle.problems();
-    assert!(problems.is_empty(), "{problems:?}");
-    (exporters, told)
 }
 
 const BATCHES_DROPPED: &str = "agent.boundary_log_proxy.batches_dropped";

@@ -4,9 +4,10 @@
 #![allow(clippy::print_stdout, reason = "a skipped check says so")]
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -19,12 +20,16 @@ use opentelemetry_sdk::metrics::{
     InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
 };
 use tracing_meter::{Boundaries, FacadeSink, MeterLayerBuilder, OtelSink};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Both exporters, each with its own view of the same measurements.
 pub struct Exporters {
     pub prometheus: PrometheusHandle,
     pub provider: SdkMeterProvider,
     reader: Reader,
+    /// The last field: what is above is dropped while no other test runs.
+    alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl Exporters {
@@ -48,6 +53,7 @@ impl Exporters {
             prometheus,
             provider,
             reader,
+            alone: None,
         };
         (exporters, builder)
     }
@@ -115,6 +121,31 @@ impl Exporters {
     pub fn resource_metrics(&self) -> ResourceMetrics {
         self.reader.collect_now()
     }
+}
+
+/// Runs a story under both exporters, on one thread, and asserts that the layer
+/// had no problem with it.
+///
+/// One story at a time: whoever registers a callsite may come to be the last
+/// owner of another thread's subscriber while tracing-core's lock is held. The
+/// SDK's provider logs when it is dropped then, which waits for that lock.
+pub fn measured<T>(
+    story: impl AsyncFnOnce(&Exporters) -> Result<T, Box<dyn Error + Send + Sync>>,
+) -> (Exporters, T) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mut exporters, builder) = Exporters::new();
+    exporters.alone = Some(alone);
+    let layer = builder.build().unwrap();
+    let handle = layer.handle();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    let told = tracing::subscriber::with_default(Registry::default().with(layer), || {
+        runtime.block_on(story(&exporters)).unwrap()
+    });
+    let problems = handle.problems();
+    assert!(problems.is_empty(), "{problems:?}");
+    (exporters, told)
 }
 
 /// `name{a="1",b="2"}`, with the labels sorted.
