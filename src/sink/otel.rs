@@ -26,12 +26,31 @@ pub struct OtelSink {
     meter: Meter,
     can_bind: bool,
     instruments: NoPoison<HashMap<String, OtelInstrument>>,
-    /// The provider shuts down when it is dropped.
-    _provider: Box<dyn Any + Send + Sync>,
+    _provider: KeptAlive,
+}
+
+/// A provider shuts down when its last owner drops it, and logs while it does.
+///
+/// A subscriber may be dropped while `tracing` holds the lock of its callsites
+/// (by another thread, that was just registering one), and logging would ask for
+/// that lock again. So the provider is dropped on a thread of its own.
+struct KeptAlive(Option<Box<dyn Any + Send + Sync>>);
+
+impl Drop for KeptAlive {
+    fn drop(&mut self) {
+        let provider = self.0.take();
+        // Where no thread is to be had, the process is ending: it is let go then.
+        let _ = std::thread::Builder::new()
+            .name("tracing-meter-drop".to_owned())
+            .spawn(move || drop(provider));
+    }
 }
 
 impl OtelSink {
     /// A sink of this provider, which is kept alive as long as the sink is.
+    ///
+    /// Keep a clone, and call `shutdown` on it before the program ends: what was
+    /// measured since the last export is exported then.
     pub fn new<P>(provider: P) -> Self
     where
         P: MeterProvider + Send + Sync + 'static,
@@ -46,7 +65,7 @@ impl OtelSink {
             meter,
             can_bind: provider.is::<SdkMeterProvider>(),
             instruments: NoPoison::default(),
-            _provider: provider,
+            _provider: KeptAlive(Some(provider)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -28,8 +28,6 @@ pub struct Exporters {
     pub prometheus: PrometheusHandle,
     pub provider: SdkMeterProvider,
     reader: Reader,
-    /// The last field: what is above is dropped while no other test runs.
-    alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl Exporters {
@@ -53,7 +51,6 @@ impl Exporters {
             prometheus,
             provider,
             reader,
-            alone: None,
         };
         (exporters, builder)
     }
@@ -125,17 +122,10 @@ impl Exporters {
 
 /// Runs a story under both exporters, on one thread, and asserts that the layer
 /// had no problem with it.
-///
-/// One story at a time: whoever registers a callsite may come to be the last
-/// owner of another thread's subscriber while tracing-core's lock is held. The
-/// SDK's provider logs when it is dropped then, which waits for that lock.
 pub fn measured<T>(
     story: impl AsyncFnOnce(&Exporters) -> Result<T, Box<dyn Error + Send + Sync>>,
 ) -> (Exporters, T) {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (mut exporters, builder) = Exporters::new();
-    exporters.alone = Some(alone);
+    let (exporters, builder) = Exporters::new();
     let layer = builder.build().unwrap();
     let handle = layer.handle();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
