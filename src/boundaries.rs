@@ -69,7 +69,8 @@ impl Boundaries {
     }
 
     /// The boundaries of one metric, named as it is written (`job.wait`), or as
-    /// it stands on a scrape (`job_wait_seconds`).
+    /// it stands on a scrape (`job_wait_seconds`). With a unit that Prometheus has
+    /// no word for (`EUR`), only the name on a scrape will do (`price_EUR`).
     pub fn exact(mut self, name: &str, bounds: &[f64]) -> Self {
         self.exact.push(Rule::new(name, bounds));
         self
@@ -111,8 +112,9 @@ impl Boundaries {
         check_bounds("otherwise", &self.otherwise)?;
         for rule in self.exact.iter().chain(&self.prefix) {
             check_bounds(&rule.written, &rule.bounds)?;
-            if rule.written.is_empty() {
-                return Err(invalid("of a rule", "the name or prefix is empty"));
+            if !is_start_of_a_name(&rule.written) {
+                let why = "no metric has such a name";
+                return Err(invalid(&format!("`{}`", rule.written), why));
             }
         }
         check_apart(&self.exact, |a, b| a.names(&b.scraped_as(None)))?;
@@ -188,6 +190,11 @@ impl Rule {
     fn starts(&self, scraped: &str) -> bool {
         scraped.starts_with(&self.start())
     }
+}
+
+fn is_start_of_a_name(written: &str) -> bool {
+    let is_name_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+    written.starts_with(|c: char| c.is_ascii_alphabetic()) && written.chars().all(is_name_char)
 }
 
 fn is_seconds(scraped: &str) -> bool {
@@ -274,6 +281,9 @@ mod tests {
         assert!(twice.check().unwrap_err().to_string().contains("`a_b`"));
         let inside = Boundaries::new().prefix("a.", &[1.0]).prefix("a.b", &[2.0]);
         assert!(inside.check().unwrap_err().to_string().contains("`a.b`"));
-        assert!(Boundaries::new().prefix("", &[1.0]).check().is_err());
+        for none in ["", "two words", "größe", "!"] {
+            assert!(Boundaries::new().prefix(none, &[1.0]).check().is_err());
+            assert!(Boundaries::new().exact(none, &[1.0]).check().is_err());
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::boundaries::Boundaries;
-use crate::instrument::{Instrument, Kind, MetricName, Unit};
+use crate::instrument::{Instrument, InvalidUnit, Kind, MetricName, Unit};
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
 use crate::problem::{Location, Problems, Reason, Tally};
@@ -14,7 +14,7 @@ use crate::sink::Sinks;
 mod docs;
 mod entry;
 
-use docs::Docs;
+use docs::{Docs, UnitConflict};
 pub use entry::CatalogEntry;
 
 /// The instruments of a layer by name: one name, one kind, one unit.
@@ -138,33 +138,37 @@ impl Catalog {
             .list(Reason::KindConflict, name, location, detail))
     }
 
-    /// Gives a metric its unit. The first one wins.
+    /// Gives a metric its unit. An error says that it has another one.
+    ///
+    /// What is no unit, or comes too late for the exporters, is listed; it takes
+    /// nothing from what the numbers mean.
     pub(crate) fn declare_unit(
         &self,
         name: &str,
         unit: &str,
         location: Location,
     ) -> Result<(), Arc<Tally>> {
-        let unit = Unit::parse(unit).map_err(|invalid| {
-            let detail = || format!("the unit `{unit}` is not valid: {}", invalid.0);
-            self.problems
-                .list(Reason::InvalidUnit, name, location, detail)
-        })?;
-        self.docs.set_unit(name, unit.clone()).map_err(|conflict| {
-            let detail = || match conflict.before {
-                Some(before) => format!(
-                    "the unit is `{}`, here `{}`",
-                    before.as_str(),
-                    unit.as_str()
-                ),
-                None => format!(
-                    "it was measured before, without the unit `{}`",
-                    unit.as_str()
-                ),
-            };
-            self.problems
-                .list(Reason::UnitConflict, name, location, detail)
-        })
+        let list = |reason, detail| self.problems.list(reason, name, location, || detail);
+        let parsed = match Unit::parse(unit) {
+            Ok(parsed) => parsed,
+            Err(InvalidUnit(why)) => {
+                let detail = format!("the unit `{unit}` is not valid: {why}");
+                list(Reason::InvalidUnit, detail);
+                return Ok(());
+            }
+        };
+        match self.docs.set_unit(name, parsed) {
+            Ok(()) => Ok(()),
+            Err(UnitConflict::TooLate) => {
+                let detail = format!("it was measured before `{unit}` was known");
+                list(Reason::UnitConflict, detail);
+                Ok(())
+            }
+            Err(UnitConflict::Is(before)) => {
+                let detail = format!("the unit is `{}`, here `{unit}`", before.as_str());
+                Err(list(Reason::UnitConflict, detail))
+            }
+        }
     }
 
     /// Adds a measurement to the metric's series of these labels.

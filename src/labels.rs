@@ -4,10 +4,11 @@
 //! bytes on the stack: that is what is hashed and compared. Only a series that
 //! is seen for the first time turns them into a [`Labels`], which sinks read.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::cut::{cut, write_cut};
 use crate::value::Value;
 
 /// The slot of `outcome`: after every other label, so that it can be taken off.
@@ -281,13 +282,7 @@ impl LabelBuf {
     fn append_text(&mut self, slot: u8, limit: usize, text: fmt::Arguments<'_>) {
         self.push(&[slot, STR, 0, 0, 0, 0]);
         let start = self.as_bytes().len();
-        let mut writer = CutWriter {
-            labels: self,
-            left: limit,
-        };
-        // An error is the end of the text: the limit was reached, or a
-        // `Display` of the user gave up. What it wrote until then counts.
-        let _ = writer.write_fmt(text);
+        write_cut(text, limit, |part| self.push(part.as_bytes()));
         let written = length(self.as_bytes().len() - start);
         self.bytes_mut()[start - LENGTH..start].copy_from_slice(&written);
     }
@@ -374,42 +369,6 @@ pub(crate) fn decode(stored: &[u8], key: impl Fn(u8) -> Arc<str>) -> Labels {
         })
         .collect();
     Labels::new(labels)
-}
-
-/// Writes text until the limit is reached, and never half a character.
-struct CutWriter<'a> {
-    labels: &'a mut LabelBuf,
-    left: usize,
-}
-
-impl fmt::Write for CutWriter<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let kept = cut(text, self.left);
-        self.labels.push(kept.as_bytes());
-        if kept.len() < text.len() {
-            self.left = 0;
-            return Err(fmt::Error);
-        }
-        self.left -= kept.len();
-        Ok(())
-    }
-}
-
-#[inline]
-fn cut(text: &str, limit: usize) -> &str {
-    if text.len() <= limit {
-        return text;
-    }
-    cut_long(text, limit)
-}
-
-#[cold]
-fn cut_long(text: &str, limit: usize) -> &str {
-    let mut end = limit;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 #[allow(

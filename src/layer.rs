@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
@@ -39,6 +40,9 @@ pub struct MeterLayer<S> {
     /// Whether the subscriber gave the filter its id. A layer that `reload`
     /// puts in place later gets none, and must not use the filter.
     has_filter_id: bool,
+    /// Whether the subscriber has seen that this is a per-layer filter. Around a
+    /// `reload::Layer` it cannot.
+    is_visible: AtomicBool,
     meter: Arc<Meter>,
     spans: Spans,
 }
@@ -50,6 +54,7 @@ impl<S> MeterLayer<S> {
         Self {
             filtered: Filtered::new(NoLayer, filter),
             has_filter_id: false,
+            is_visible: AtomicBool::new(false),
             meter,
             spans: Spans::default(),
         }
@@ -93,7 +98,10 @@ where
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.meter.max_level())
+        // The hint of a layer that does not look like a filter counts for all
+        // layers together.
+        let is_visible = self.is_visible.load(Ordering::Relaxed);
+        is_visible.then(|| self.meter.max_level())
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -110,6 +118,9 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        if is_inside_a_sink() {
+            return self.spans.reject_record(&self.meter, id);
+        }
         self.spans.record(&self.meter, id, values, &ctx);
     }
 
@@ -132,11 +143,18 @@ where
         });
     }
 
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        self.spans.enter(id);
+    }
+
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         self.spans.exit(id);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        if is_inside_a_sink() {
+            return self.spans.close_inside_a_sink(&self.meter, &id);
+        }
         self.spans.close(&self.meter, &id, &ctx);
     }
 
@@ -151,7 +169,10 @@ where
         // SAFETY: the pointer that `Filtered` gives is to itself or to one of
         // its fields. It lives in `self`, so it is valid as long as `self` is,
         // which is what the caller may assume of a layer.
-        unsafe { self.filtered.downcast_raw(id) }
+        let found = unsafe { self.filtered.downcast_raw(id) };
+        // Nobody else can name those types: somebody asks for the filter's mark.
+        self.is_visible.fetch_or(found.is_some(), Ordering::Relaxed);
+        found
     }
 }
 

@@ -92,6 +92,7 @@
 mod boundaries;
 mod catalog;
 mod convention;
+mod cut;
 mod error;
 mod handle;
 mod instrument;

@@ -9,6 +9,7 @@ use tracing_core::field::{Field, Visit};
 
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
+use crate::cut::format_cut;
 use crate::instrument::Kind;
 use crate::labels::{LabelBuf, OUTCOME, decode};
 use crate::once_map::OnceMap;
@@ -29,8 +30,8 @@ pub(crate) struct Plan {
     label_limit: usize,
     /// Keys by slot: the callsite's own labels, then the inherited ones.
     label_keys: Box<[Arc<str>]>,
-    /// How many of the keys are the callsite's own.
-    pub(crate) own_labels: u8,
+    /// The inherited labels, in the layer's order.
+    inherited: Box<[Inherited]>,
     /// Which own labels are given to everything inside, as (slot, position in
     /// the layer's list of inherited labels).
     pub(crate) carried: Box<[(u8, u8)]>,
@@ -59,6 +60,11 @@ struct Roles {
     mark: Option<Mark>,
 }
 
+/// How much of a help text or a unit is read, in bytes.
+const MAX_DOC: usize = 1024;
+/// How much of a rejected value is shown in the list of problems.
+const MAX_SHOWN: usize = 80;
+
 /// What a span's field says about how the span ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -79,10 +85,17 @@ struct PlannedDoc {
 
 struct PlannedMeasure {
     target: Result<Arc<Metric>, Arc<Tally>>,
-    kind: Kind,
+    /// The kind whose values are taken: of a level those of a gauge.
+    takes: Kind,
     reading: Reading,
     /// Set if the unit that this callsite gives is not the metric's.
     unit_conflict: OnceLock<Arc<Tally>>,
+}
+
+/// Where an inherited label stands, and which own label hides it.
+struct Inherited {
+    slot: u8,
+    hidden_by: Option<u8>,
 }
 
 /// Which measures are due when, by their indices. Empty for an event.
@@ -188,6 +201,15 @@ impl Plan {
             .map(|admitted| Arc::clone(admitted.series()))
     }
 
+    /// Takes over an inherited label, unless a nearer one is there: what is hidden
+    /// must not make another route.
+    pub(crate) fn inherit(&self, position: u8, stored: &[u8], from: u8, labels: &mut LabelBuf) {
+        let Inherited { slot, hidden_by } = self.inherited[usize::from(position)];
+        if !labels.has(slot) && !hidden_by.is_some_and(|own| labels.has(own)) {
+            labels.set_from(slot, stored, from);
+        }
+    }
+
     /// The first measure's name, to name a callsite in a problem.
     pub(crate) fn first_metric(&self) -> Option<&str> {
         let metric = self.measures.first()?.target.as_ref();
@@ -213,14 +235,14 @@ impl Plan {
         if let Some(doc) = roles.doc
             && self.docs[usize::from(doc)].said.get().is_none()
         {
-            let said = value.to_string();
+            let said = format_cut(value, MAX_DOC);
             recorded.rare.get_or_insert_default().docs.push((doc, said));
         }
         match roles.mark {
             None => {}
             Some(Mark::Failure) => recorded.failed |= !matches!(value, Value::Bool(false)),
             Some(Mark::Status) => {
-                recorded.failed |= value.to_string().eq_ignore_ascii_case("error");
+                recorded.failed |= format_cut(value, 8).eq_ignore_ascii_case("error");
             }
             Some(Mark::Outcome) => recorded.labels.set(OUTCOME, value, self.label_limit),
         }
@@ -228,7 +250,7 @@ impl Plan {
 
     #[inline(always)]
     fn sample(&self, measure: u8, value: &Value<'_>, recorded: &mut Recorded) {
-        match measurement(self.measures[usize::from(measure)].kind, value) {
+        match measurement(self.measures[usize::from(measure)].takes, value) {
             Ok(sample) => recorded.samples.push((measure, sample)),
             Err(reason) => recorded.reject(measure, reason, value),
         }
@@ -322,15 +344,17 @@ impl Plan {
     fn document(&self, rare: &Rare, catalog: &Catalog) {
         for (doc, text) in &rare.docs {
             let doc = &self.docs[usize::from(*doc)];
-            let _ = doc.said.set(());
             match doc.says {
                 Says::Help => catalog.docs().set_help(doc.metric, text),
                 Says::Unit => {
-                    if let Err(tally) = catalog.declare_unit(doc.metric, text, self.location) {
+                    let declared = catalog.declare_unit(doc.metric, text, self.location);
+                    if let Err(tally) = declared {
                         self.refuse_unit(doc.metric, &tally);
                     }
                 }
             }
+            // Not before it was said: another thread may be about to measure.
+            let _ = doc.said.set(());
         }
     }
 
@@ -353,7 +377,7 @@ impl Plan {
 impl Recorded {
     #[cold]
     fn reject(&mut self, measure: u8, reason: Reason, value: &Value<'_>) {
-        let shown = shorten(value.to_string());
+        let shown = format_cut(value, MAX_SHOWN);
         let rejected = Rejected {
             measure,
             reason,
@@ -422,18 +446,4 @@ impl From<Roles> for FieldRole {
             _ => Self::Several(Box::new(roles)),
         }
     }
-}
-
-/// Enough of a rejected value to recognise it in the list of problems.
-fn shorten(mut value: String) -> String {
-    const SHOWN: usize = 80;
-    if value.len() > SHOWN {
-        let mut end = SHOWN;
-        while !value.is_char_boundary(end) {
-            end -= 1;
-        }
-        value.truncate(end);
-        value.push('…');
-    }
-    value
 }

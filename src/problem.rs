@@ -15,16 +15,21 @@ use crate::no_poison::NoPoison;
 pub enum Reason {
     /// The name after the prefix is no instrument name.
     InvalidName,
-    /// A `unit.NAME` field holds no unit.
+    /// A `unit.NAME` field holds no unit. Nothing is rejected.
     InvalidUnit,
     /// A label has no key, or one that Prometheus reserves (`le`, `quantile`).
     InvalidLabel,
+    /// A callsite has more labels or measures than it may have. The first ones
+    /// count, the rest is left out.
+    TooMany,
     /// Two label keys of one callsite are the same on a Prometheus scrape. Its
     /// values are joined there by `;`, as OpenTelemetry prescribes.
     LabelCollision,
     /// The name already belongs to an instrument of another kind.
     KindConflict,
-    /// The name already belongs to an instrument of another unit.
+    /// The name already belongs to an instrument of another unit. Without a
+    /// rejected measurement: the unit came after the first measurement, which
+    /// the exporters have without it.
     UnitConflict,
     /// Another instrument has the same name on a Prometheus scrape.
     NameCollision,
@@ -54,6 +59,7 @@ impl Reason {
             Self::InvalidName => "invalid_name",
             Self::InvalidUnit => "invalid_unit",
             Self::InvalidLabel => "invalid_label",
+            Self::TooMany => "too_many",
             Self::LabelCollision => "label_collision",
             Self::KindConflict => "kind_conflict",
             Self::UnitConflict => "unit_conflict",

@@ -15,10 +15,12 @@ pub(crate) fn of_metric(name: &str, kind: Kind, unit: Option<&str>) -> String {
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect();
-    for word in unit.map(unit_words).unwrap_or_default() {
-        if !words.contains(&word) {
-            words.push(word);
-        }
+    let (main, per) = unit.map(unit_words).unwrap_or_default();
+    if let Some(main) = main.filter(|main| !words.contains(main)) {
+        words.push(main);
+    }
+    if let Some(per) = per.filter(|per| !words.contains(per)) {
+        words.extend(["per".to_owned(), per]);
     }
     match (kind, unit) {
         (Kind::Counter, _) => move_to_end(&mut words, "total"),
@@ -48,22 +50,18 @@ pub(crate) fn of_label(key: &str) -> String {
     translated
 }
 
-/// `By/s` is `bytes`, `per_second`; `{request}` and `1` are nothing.
-fn unit_words(unit: &str) -> Vec<String> {
+/// `By/s` is `bytes` and `second`; `{request}` and `1` are nothing.
+fn unit_words(unit: &str) -> (Option<String>, Option<String>) {
     let (main, per) = match unit.split_once('/') {
-        Some((main, per)) => (main.trim(), Some(per.trim())),
-        None => (unit.trim(), None),
+        Some((main, per)) => (main, Some(per)),
+        None => (unit, None),
     };
-    let mut words = Vec::new();
-    if !main.contains('{') && main != "1" {
-        words.extend(word(main_word(main)));
-    }
-    if let Some(per) = per.filter(|per| !per.contains('{'))
-        && let Some(per) = word(per_word(per))
-    {
-        words.push(format!("per_{per}"));
-    }
-    words
+    let main = Some(main).filter(|main| !main.contains('{') && *main != "1");
+    let per = per.filter(|per| !per.contains('{'));
+    (
+        main.map(main_word).and_then(word),
+        per.map(per_word).and_then(word),
+    )
 }
 
 /// A unit without a word of its own is used as it is, cleaned.
@@ -149,6 +147,18 @@ mod tests {
             ("cpu.use", Kind::UpDownCounter, Some("1"), "cpu_use"),
             ("disk", Kind::Gauge, Some("By/s"), "disk_bytes_per_second"),
             ("rate", Kind::Gauge, Some("{request}/s"), "rate_per_second"),
+            (
+                "rate_per_second",
+                Kind::Gauge,
+                Some("By/s"),
+                "rate_per_second_bytes",
+            ),
+            (
+                "disk.bytes_per_second",
+                Kind::Gauge,
+                Some("By/s"),
+                "disk_bytes_per_second",
+            ),
             ("price", Kind::Gauge, Some("EUR"), "price_EUR"),
         ] {
             assert_eq!(of_metric(name, kind, unit), expected, "{name} {unit:?}");

@@ -17,7 +17,7 @@ pub(crate) struct Series {
     instrument: Arc<Instrument>,
     labels: Labels,
     sinks: Arc<Sinks>,
-    handles: OnceLock<Handles>,
+    handles: Handles,
     risen_from: Level,
     fallen_from: Level,
 }
@@ -28,7 +28,7 @@ impl Series {
             instrument: Arc::clone(instrument),
             labels,
             sinks: Arc::clone(sinks),
-            handles: OnceLock::new(),
+            handles: sinks.no_handles(),
             risen_from: Level::default(),
             fallen_from: Level::default(),
         }
@@ -36,35 +36,26 @@ impl Series {
 
     #[inline]
     pub(crate) fn record(&self, value: f64) {
-        match self.handles.get() {
-            Some(handles) => self.sinks.record(handles, &self.instrument, value),
-            None => self.record_first(value),
-        }
+        self.sinks
+            .record(&self.handles, &self.instrument, &self.labels, value);
     }
 
     /// Adds how much higher `level` is than this series' previous sample.
     pub(crate) fn record_rise_to(&self, level: f64) {
         let before = self.risen_from.replace(level);
-        self.record(before.map_or(0.0, |before| (level - before).max(0.0)));
+        self.record(before.map_or(0.0, |before| difference(level, before)));
     }
 
     /// Adds how much lower `level` is than this series' previous sample.
     pub(crate) fn record_fall_to(&self, level: f64) {
         let before = self.fallen_from.replace(level);
-        self.record(before.map_or(0.0, |before| (before - level).max(0.0)));
+        self.record(before.map_or(0.0, |before| difference(before, level)));
     }
+}
 
-    /// Takes the handles without a lock. Two threads may do so at once: a sink
-    /// gives handles of one series to both.
-    #[cold]
-    fn record_first(&self, value: f64) {
-        let handles = self.sinks.resolve(&self.instrument, &self.labels);
-        self.sinks.record(&handles, &self.instrument, value);
-        if handles.complete {
-            // Losing the race is fine: the other thread's are as good.
-            let _ = self.handles.set(handles);
-        }
-    }
+/// How much higher the first is, finite even between the ends of `f64`.
+fn difference(higher: f64, lower: f64) -> f64 {
+    (higher - lower).clamp(0.0, f64::MAX)
 }
 
 /// The previous sample of a level, a NaN before the first one.

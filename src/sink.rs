@@ -1,13 +1,11 @@
 //! Where measurements go.
 
-use std::sync::Arc;
-
-use smallvec::SmallVec;
+use std::sync::{Arc, OnceLock};
 
 use crate::instrument::Instrument;
 use crate::labels::Labels;
 use crate::problem::{Location, Problems, Reason};
-use crate::reentrancy::{SinkPanicked, call_sink};
+use crate::reentrancy::call_sink;
 
 #[cfg(feature = "metrics")]
 mod facade;
@@ -26,10 +24,14 @@ pub use otel::OtelSink;
 /// A destination of measurements.
 ///
 /// The layer asks once for each series, when it is measured for the first time,
-/// and keeps the handle. A call may come from any thread, while no lock of this
+/// and keeps the handle. It calls the handle on the thread that measures, which
+/// waits: a sink that may block should hand over to a thread of its own. A call may come from any thread, while no lock of this
 /// crate is held. Events and spans that a sink itself emits are not measured.
 pub trait Sink: Send + Sync + 'static {
     /// The handle of one series, which shall not be visible until it is recorded.
+    ///
+    /// Two threads may ask for one series at the same moment. Both handles are
+    /// recorded then, and one of them is dropped: they must share what they keep.
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle>;
 }
 
@@ -48,12 +50,8 @@ pub(crate) struct Sinks {
     problems: Arc<Problems>,
 }
 
-/// One series, resolved in every sink.
-pub(crate) struct Handles {
-    handles: SmallVec<[Box<dyn Handle>; 2]>,
-    /// Whether every sink gave one. If not, they are asked again next time.
-    pub(crate) complete: bool,
-}
+/// One series, by sink. A handle is taken when it is needed for the first time.
+pub(crate) type Handles = Box<[OnceLock<Box<dyn Handle>>]>;
 
 impl Sinks {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>, problems: Arc<Problems>) -> Self {
@@ -64,37 +62,51 @@ impl Sinks {
         self.sinks.is_empty()
     }
 
-    pub(crate) fn resolve(&self, instrument: &Instrument, labels: &Labels) -> Handles {
-        let mut handles = SmallVec::new();
-        for sink in &self.sinks {
-            match call_sink(|| sink.series(instrument, labels)) {
-                Ok(handle) => handles.push(handle),
-                Err(SinkPanicked) => self.list_panic(instrument),
-            }
-        }
-        let complete = handles.len() == self.sinks.len();
-        Handles { handles, complete }
+    pub(crate) fn no_handles(&self) -> Handles {
+        self.sinks.iter().map(|_| OnceLock::new()).collect()
     }
 
     #[inline]
-    pub(crate) fn record(&self, handles: &Handles, instrument: &Instrument, value: f64) {
-        for handle in &handles.handles {
-            if call_sink(|| handle.record(value)).is_err() {
+    pub(crate) fn record(
+        &self,
+        handles: &Handles,
+        instrument: &Instrument,
+        labels: &Labels,
+        value: f64,
+    ) {
+        for (at, handle) in handles.iter().enumerate() {
+            let recorded = match handle.get() {
+                Some(handle) => call_sink(|| handle.record(value)),
+                None => call_sink(|| self.record_first(at, handle, instrument, labels, value)),
+            };
+            if recorded.is_err() {
                 self.list_panic(instrument);
             }
         }
     }
 
+    /// Takes the handle without a lock. Two threads may do so at once: the sink
+    /// gives handles of one series to both, and either will do.
+    #[cold]
+    fn record_first(
+        &self,
+        at: usize,
+        place: &OnceLock<Box<dyn Handle>>,
+        instrument: &Instrument,
+        labels: &Labels,
+        value: f64,
+    ) {
+        let handle = self.sinks[at].series(instrument, labels);
+        handle.record(value);
+        let _ = place.set(handle);
+    }
+
     #[cold]
     fn list_panic(&self, instrument: &Instrument) {
         let detail = || "the panic hook has its message".to_owned();
+        let name = instrument.name();
         self.problems
-            .list(
-                Reason::SinkPanicked,
-                instrument.name(),
-                Location::OWN,
-                detail,
-            )
+            .list(Reason::SinkPanicked, name, Location::OWN, detail)
             .add_one();
     }
 }

@@ -10,6 +10,19 @@ use tracing_meter::{Boundaries, FacadeSink};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
+fn measure_new_series_on_two_threads() {
+    let dispatch = tracing::dispatcher::get_default(Clone::clone);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                tracing::dispatcher::with_default(&dispatch, || {
+                    (0..500).for_each(|id| info!(monotonic_counter.shared = 1, id));
+                });
+            });
+        }
+    });
+}
+
 #[test]
 fn what_was_measured_before_the_recorder_was_installed_is_handed_over() {
     let sink = FacadeSink::global();
@@ -22,6 +35,7 @@ fn what_was_measured_before_the_recorder_was_installed_is_handed_over() {
             info!(histogram.size = value);
         }
         drop(info_span!("job", in_flight.jobs = Empty));
+        measure_new_series_on_two_threads();
 
         let recorder = Boundaries::new()
             .prometheus_builder()
@@ -41,6 +55,11 @@ fn what_was_measured_before_the_recorder_was_installed_is_handed_over() {
         ] {
             assert!(scrape.lines().any(|l| l == line), "{line} in\n{scrape}");
         }
+        let shared = scrape
+            .lines()
+            .filter(|line| line.starts_with("shared_total{"));
+        let shared = shared.map(|line| line.ends_with(" 2"));
+        assert_eq!(shared.filter(|both| *both).count(), 500);
         drop(open);
         info!(monotonic_counter.before = 1);
         let scrape = prometheus.render();

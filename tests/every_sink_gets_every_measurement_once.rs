@@ -127,7 +127,15 @@ fn the_facade_counts_the_whole_part_of_fractions() {
         }
         info!(monotonic_counter.n = 2);
         info!(monotonic_counter.tiny = 0.25);
+        for _ in 0..10 {
+            info!(monotonic_counter.tenths = 0.1);
+        }
+        info!(monotonic_counter.huge = u64::MAX);
+        info!(monotonic_counter.huge = 5);
     });
+    assert_eq!(exporters.scraped("tenths_total", &[]), Some(1.0));
+    let huge = exporters.scraped("huge_total", &[]).unwrap();
+    assert!(huge >= 9.2e18, "{huge} has wrapped around");
     assert_eq!(exporters.collected("n", &[]), Some(5.5));
     assert_eq!(exporters.scraped("n_total", &[]), Some(5.0));
     assert_eq!(exporters.scraped("tiny_total", &[]), Some(0.0));
@@ -322,6 +330,7 @@ fn the_log_sink_writes_a_line_for_each_measurement() {
             quoted = "a\"b\n"
         );
         drop(info_span!("job", in_flight.jobs = Empty));
+        info!(gauge.g = 1, value = 9);
     });
     let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
     assert_eq!(
@@ -329,8 +338,32 @@ fn the_log_sink_writes_a_line_for_each_measurement() {
         "metric=uploads kind=counter value=2 note=\"two words\" region=eu\n\
          metric=wait kind=histogram unit=s value=0.25 empty=\"\" quoted=\"a\\\"b\\n\"\n\
          metric=jobs kind=up_down_counter value=1\n\
-         metric=jobs kind=up_down_counter value=-1\n"
+         metric=jobs kind=up_down_counter value=-1\n\
+         metric=g kind=gauge value=1 label.value=9\n"
     );
+}
+
+#[test]
+fn many_threads_that_meet_a_series_first_lose_no_fraction() {
+    let (exporters, builder) = Exporters::new();
+    let layer = builder.series_limit(1_000).build().unwrap();
+    let dispatch = tracing::Dispatch::new(Registry::default().with(layer));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                tracing::dispatcher::with_default(&dispatch, || {
+                    for id in 0..1_000 {
+                        info!(monotonic_counter.halves = 0.5, id);
+                    }
+                });
+            });
+        }
+    });
+    let scrape = exporters::parse_scrape(&exporters.scrape());
+    let halves = scrape
+        .iter()
+        .filter(|(series, _)| series.starts_with("halves"));
+    assert_eq!(halves.map(|(_, value)| value).sum::<f64>(), 2_000.0);
 }
 
 #[derive(Clone)]

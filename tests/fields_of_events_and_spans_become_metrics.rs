@@ -2,9 +2,15 @@
 
 mod support;
 
-use support::{measure, measure_with};
+use support::{measure, measure_with, under};
 use tracing::field::Empty;
-use tracing::{Level, debug, error, event, info, info_span, instrument, span, trace};
+use tracing::{
+    Level, Span, debug, debug_span, error, event, info, info_span, instrument, span, trace,
+};
+use tracing_meter::MemorySink;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 #[test]
 fn each_prefix_on_an_event_feeds_its_instrument() {
@@ -130,6 +136,18 @@ fn a_rising_level_counts_its_rises_and_a_falling_one_its_falls() {
 }
 
 #[test]
+fn a_level_may_be_below_zero() {
+    let measured = measure(|| {
+        for balance in [-5, 3, -2] {
+            info!(increase.earned = balance, decrease.spent = balance);
+        }
+    });
+    assert_eq!(measured.snapshot.samples("earned", &[]), [0.0, 8.0, 0.0]);
+    assert_eq!(measured.snapshot.samples("spent", &[]), [0.0, 0.0, 5.0]);
+    assert_eq!(measured.problems(), [""; 0]);
+}
+
+#[test]
 fn a_span_counts_its_start_its_end_its_time_and_that_it_is_in_flight() {
     let measured = measure(|| {
         let span = info_span!(
@@ -252,7 +270,27 @@ fn the_outcome_is_an_error_when_the_span_records_one() {
 }
 
 #[test]
-fn an_error_event_fails_the_span_it_happens_in_and_no_other() {
+fn whether_an_unmeasured_span_is_enabled_changes_no_outcome() {
+    for filter in [LevelFilter::OFF, LevelFilter::TRACE] {
+        let memory = MemorySink::new();
+        let meter = tracing_meter::builder()
+            .sink(memory.clone())
+            .build()
+            .unwrap();
+        let other = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::sink)
+            .with_filter(filter);
+        under(Registry::default().with(meter).with(other), || {
+            let _outer = info_span!("outer", calls.outer = Empty).entered();
+            debug_span!("detail").in_scope(|| error!(error = "boom"));
+        });
+        let failed = memory.snapshot().value("outer", &[("outcome", "error")]);
+        assert_eq!(failed, Some(1.0), "{filter}");
+    }
+}
+
+#[test]
+fn an_error_event_fails_the_measured_span_it_happens_in_and_no_other() {
     let measured = measure(|| {
         let outer = info_span!("outer", calls.outer = Empty).entered();
         let inner = info_span!("inner", calls.inner = Empty).entered();
@@ -288,6 +326,26 @@ fn a_panic_is_an_outcome_and_a_span_of_a_destructor_is_not_its_victim() {
     });
     assert_eq!(measured.value("job", &[("outcome", "panic")]), Some(1.0));
     assert_eq!(measured.value("cleanup", &[("outcome", "ok")]), Some(1.0));
+}
+
+#[test]
+fn a_destructors_visit_to_a_span_is_not_its_panic() {
+    struct Connection(Span);
+    impl Drop for Connection {
+        fn drop(&mut self) {
+            self.0.in_scope(|| {});
+        }
+    }
+    let measured = measure(|| {
+        let session = info_span!("session", calls.session = Empty);
+        let connection = Connection(session.clone());
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _connection = connection;
+            panic!("on purpose");
+        }));
+        session.in_scope(|| {});
+    });
+    assert_eq!(measured.value("session", &[("outcome", "ok")]), Some(1.0));
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //! through `tracing` while it holds its locks, and so may any sink.
 #![cfg(feature = "otel")]
 
+use std::cell::Cell;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use tracing::field::Empty;
-use tracing::{info, info_span};
+use tracing::{Span, info, info_span};
 use tracing_meter::{Handle, Instrument, Labels, MemorySink, OtelSink, Problem, Reason, Sink};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -26,7 +27,14 @@ impl Handle for Chatty {
     fn record(&self, _: f64) {
         info!(monotonic_counter.nested = 1);
         drop(info_span!("nested", in_flight.nested_jobs = Empty));
+        Span::current().record("monotonic_counter.late", 1);
+        drop(KEPT.take());
     }
+}
+
+thread_local! {
+    /// The last handle of a measured span, which the sink lets go of.
+    static KEPT: Cell<Option<Span>> = const { Cell::new(None) };
 }
 
 fn use_every_kind_for_the_first_time(worker: u64) {
@@ -47,6 +55,13 @@ fn use_every_kind_for_the_first_time(worker: u64) {
         label.worker = worker,
     );
     drop(span.entered());
+    info_span!("late", monotonic_counter.late = Empty).in_scope(|| {
+        Span::current().record("monotonic_counter.late", 1);
+    });
+    KEPT.set(Some(info_span!("kept", in_flight.kept = Empty)));
+    // Lets the sink drop it, and then what it owes is given back.
+    info!(monotonic_counter.counter = 0, worker);
+    drop(info_span!("next", calls.next = Empty));
 }
 
 #[test]
@@ -92,6 +107,9 @@ fn nothing_hangs_and_what_a_sink_emits_itself_is_counted_but_not_measured() {
         assert_eq!(snapshot.value("counter", &[("worker", worker)]), Some(50.0));
         assert_eq!(snapshot.value("jobs", &[("worker", worker)]), Some(0.0));
     }
+    assert_eq!(snapshot.value("late", &[]), Some(200.0));
+    assert_eq!(snapshot.value("kept", &[]), Some(0.0));
+    assert_eq!(snapshot.samples("kept", &[]).len(), 400);
     assert_eq!(snapshot.label_sets("nested").count(), 0);
     assert_eq!(snapshot.label_sets("nested_jobs").count(), 0);
     let problems = handle.problems();

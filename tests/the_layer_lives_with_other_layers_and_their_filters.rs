@@ -175,6 +175,26 @@ fn a_layer_that_reload_puts_in_place_measures_and_the_old_one_ends_what_is_in_fl
 }
 
 #[test]
+fn under_reload_its_directives_silence_nobody_else() {
+    let memory = MemorySink::new();
+    let builder = tracing_meter::builder().sink(memory.clone());
+    let (reloadable, handle) = reload::Layer::new(builder.directives("warn").build().unwrap());
+    let seen = Seen::default();
+    let subscriber = Registry::default().with(reloadable).with(seen.clone());
+    under(subscriber, || {
+        debug!(first = 1);
+        handle.reload(layer(&memory)).unwrap();
+        debug!(second = 1);
+        info!(monotonic_counter.n = 1);
+    });
+    assert_eq!(
+        *seen.0.lock().unwrap(),
+        ["first", "second", "monotonic_counter.n"]
+    );
+    assert_eq!(count(&memory, "n"), Some(1.0));
+}
+
+#[test]
 fn reloading_another_layers_filter_disturbs_nothing() {
     let memory = MemorySink::new();
     let (filter, handle) = reload::Layer::new(EnvFilter::new("off"));
@@ -277,8 +297,13 @@ fn the_layer_hints_at_the_most_verbose_level_of_its_directives() {
         ("chosen", LevelFilter::TRACE),
     ] {
         let builder = tracing_meter::builder().sink(MemorySink::new());
-        let layer: MeterLayer<Registry> = builder.directives(directives).build().unwrap();
-        assert_eq!(layer.max_level_hint(), Some(hint), "{directives}");
+        let layer = builder.directives(directives).build().unwrap();
+        let subscriber = Registry::default().with(layer);
+        assert_eq!(
+            Subscriber::max_level_hint(&subscriber),
+            Some(hint),
+            "{directives}"
+        );
     }
 }
 

@@ -9,7 +9,8 @@ use support::{measure, measure_with};
 use tracing::field::Empty;
 use tracing::{info, info_span};
 use tracing_meter::{
-    Boundaries, BuildError, Handle, Instrument, Labels, MemorySink, MeterLayerBuilder, Sink,
+    Boundaries, BuildError, Convention, Handle, Instrument, Kind, Labels, Measure, MemorySink,
+    MeterLayerBuilder, Recipe, Sink,
 };
 use tracing_subscriber::Registry;
 
@@ -93,10 +94,11 @@ fn a_name_keeps_its_first_unit() {
         info!(gauge.plain = 2, unit.plain = "s");
     });
     assert_eq!(measured.snapshot.samples("size", &[]), [1.0, 3.0]);
-    assert_eq!(measured.snapshot.samples("plain", &[]), [1.0]);
+    // The exporters have it without a unit by then, but the number is right.
+    assert_eq!(measured.snapshot.samples("plain", &[]), [1.0, 2.0]);
     assert_eq!(
         measured.problems(),
-        ["unit_conflict size 1", "unit_conflict plain 1"]
+        ["unit_conflict size 1", "unit_conflict plain 0"]
     );
 }
 
@@ -124,15 +126,19 @@ fn names_units_and_labels_that_are_none_are_listed() {
         info!("gauge.two words" = 1);
         info!(gauge.warm = 1, unit.warm = "two words");
         info!(histogram.size = 1, le = 5, quantile = 2, kept = "k");
+        info!(gauge.r = 1, __name__ = "other");
         info!(gauge.g = 1, x.y = 1, x_y = 2);
     });
+    assert_eq!(measured.value("warm", &[]), Some(1.0));
+    assert_eq!(measured.value("r", &[]), Some(1.0));
     assert_eq!(
         measured.problems(),
         [
             "invalid_name  1",
             "invalid_name two words 1",
-            "invalid_unit warm 1",
+            "invalid_unit warm 0",
             "invalid_label size 0",
+            "invalid_label r 0",
             "label_collision g 0",
         ]
     );
@@ -213,6 +219,61 @@ fn levels_of_different_series_are_not_compared_in_the_overflow() {
         problems.contains(&"level_overflow read 2".to_owned()),
         "{problems:?}"
     );
+}
+
+struct Failing;
+
+impl std::fmt::Display for Failing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("begun")?;
+        Err(std::fmt::Error)
+    }
+}
+
+#[test]
+fn a_display_that_fails_does_no_harm() {
+    let measured = measure(|| {
+        info!(gauge.x = %Failing, describe.x = %Failing);
+        info!(monotonic_counter.n = 1, label = %Failing);
+        drop(info_span!("s", calls.s = Empty, otel.status_code = %Failing));
+    });
+    assert_eq!(measured.problems(), ["not_a_number x 1"]);
+    assert_eq!(measured.handle.problems()[0].detail(), "`begun`");
+    assert_eq!(measured.value("n", &[("label", "begun")]), Some(1.0));
+    assert_eq!(measured.value("s", &[("outcome", "ok")]), Some(1.0));
+}
+
+/// Gives one field more labels and measures than there is room for.
+struct Greedy;
+
+impl Convention for Greedy {
+    fn recognise(&self, callsite: &tracing::Metadata<'static>) -> Option<Recipe> {
+        let field = callsite.fields().field("greedy")?;
+        let name = |kind, number| -> &'static str { format!("{kind}{number}").leak() };
+        let recipe = (0..400).fold(Recipe::new(), |recipe, number| {
+            let measure = Measure::field(Kind::Gauge, name("m", number), field.name());
+            recipe
+                .measure(measure)
+                .label(field.name(), name("k", number))
+        });
+        Some(recipe)
+    }
+}
+
+#[test]
+fn a_callsite_with_too_much_of_everything_keeps_what_fits() {
+    let measured = measure_with(
+        |builder| builder.convention(Greedy).inherited_labels(["tenant"]),
+        || {
+            let _span = info_span!("span", tenant = "t").entered();
+            info!(greedy = 1);
+        },
+    );
+    let labels = [("k0", "1"), ("tenant", "t")];
+    assert_eq!(measured.value("m0", &labels), Some(1.0));
+    assert_eq!(measured.value("m249", &labels), Some(1.0));
+    assert_eq!(measured.value("m250", &labels), None);
+    assert_eq!(measured.problems(), ["too_many m0 0"]);
 }
 
 #[test]
@@ -376,7 +437,20 @@ fn bad_configuration_is_an_error_that_names_what_is_wrong() {
         error.is_limit() && error.to_string().contains("`label_limit`"),
         "{error}"
     );
-    for bad in ["my_app=loud", "a=b=c", "[span{field=x}]=info", "a=1=2"] {
+    for (label, other) in [("le", "x"), ("__name__", "x"), ("x.y", "x_y")] {
+        let error = refused(|builder| builder.inherited_labels([other, label]));
+        assert!(
+            error.is_label() && error.to_string().contains(label),
+            "{error}"
+        );
+    }
+    for bad in [
+        "my_app=loud",
+        "a=b=c",
+        "[span{field=x}]=info",
+        "a=1=2",
+        "a=",
+    ] {
         let error = refused(|builder| builder.directives(format!("info,{bad}")));
         assert!(
             error.is_directives() && error.to_string().contains(bad),

@@ -18,9 +18,12 @@ struct Doc {
     closed: bool,
 }
 
-/// The unit that a metric had before.
-pub(crate) struct UnitConflict {
-    pub(crate) before: Option<Unit>,
+/// Why a unit is not taken.
+pub(crate) enum UnitConflict {
+    /// The metric has this one.
+    Is(Unit),
+    /// The metric was measured without one.
+    TooLate,
 }
 
 impl Docs {
@@ -40,9 +43,8 @@ impl Docs {
                 doc.unit = Some(unit);
                 Ok(())
             }
-            before => Err(UnitConflict {
-                before: before.clone(),
-            }),
+            None => Err(UnitConflict::TooLate),
+            Some(before) => Err(UnitConflict::Is(before.clone())),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::instrument::{MetricName, Unit};
 use crate::meter::Meter;
 use crate::plan::LabelRules;
 use crate::problem::Problems;
+use crate::prometheus_name;
 use crate::sink::{Sink, Sinks};
 
 /// The environment variable with the layer's own directives.
@@ -144,6 +145,9 @@ impl MeterLayerBuilder {
 
     /// How many series an instrument may have: at least 1, by default 2000.
     /// Further sets of labels share the series `otel.metric.overflow=true`.
+    ///
+    /// The OpenTelemetry SDK has a limit of its own for each stream, 2000 too. To
+    /// go beyond, raise that as well, by a view with `with_cardinality_limit`.
     pub fn series_limit(mut self, limit: usize) -> Self {
         self.series_limit = limit;
         self
@@ -203,12 +207,15 @@ impl MeterLayerBuilder {
                 return Err(BuildError::new(ErrorKind::Directives, culprit, "not UTF-8"));
             }
         };
-        let from_builder = || Some((self.directives.clone()?, "of the builder".to_owned()));
-        let set = |(directives, _): &(String, String)| !directives.trim().is_empty();
-        match from_environment.filter(set).or_else(from_builder) {
-            Some((directives, origin)) => parse_directives(&directives, &origin),
-            None => Ok(Targets::new().with_default(LevelFilter::TRACE)),
+        let of_the_builder = self.directives.clone();
+        let from_builder = of_the_builder.map(|code| (code, "of the builder".to_owned()));
+        // Both are checked, whichever of them counts.
+        let mut targets = Vec::new();
+        for (directives, origin) in from_environment.into_iter().chain(from_builder) {
+            targets.extend(parse_directives(&directives, &origin)?);
         }
+        let everything = || Targets::new().with_default(LevelFilter::TRACE);
+        Ok(targets.into_iter().next().unwrap_or_else(everything))
     }
 }
 
@@ -219,8 +226,10 @@ impl std::fmt::Debug for MeterLayerBuilder {
 }
 
 /// Each directive by itself, so that the error can name the one that is wrong.
-fn parse_directives(directives: &str, origin: &str) -> Result<Targets, BuildError> {
+/// `None` if there is no directive.
+fn parse_directives(directives: &str, origin: &str) -> Result<Option<Targets>, BuildError> {
     let mut targets = Targets::new();
+    let mut found = false;
     for directive in directives.split(',').map(str::trim) {
         let error = |why: String| {
             let culprit = format!("`{directive}` {origin}");
@@ -228,6 +237,10 @@ fn parse_directives(directives: &str, origin: &str) -> Result<Targets, BuildErro
         };
         if directive.is_empty() {
             continue;
+        }
+        found = true;
+        if directive.ends_with('=') {
+            return Err(error("the level is missing".to_owned()));
         }
         if directive.contains(['[', '{', ']', '}']) {
             let why = "spans and fields are for an `EnvFilter` on the layer";
@@ -239,7 +252,7 @@ fn parse_directives(directives: &str, origin: &str) -> Result<Targets, BuildErro
         }
         targets = targets.with_targets(parsed);
     }
-    Ok(targets)
+    Ok(found.then_some(targets))
 }
 
 fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
@@ -249,6 +262,11 @@ fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
             "the key is empty"
         } else if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
             "the key holds a blank or a control character"
+        } else if is_reserved(&prometheus_name::of_label(&key)) {
+            "Prometheus reserves the key"
+        } else if let Some(same) = same_on_a_scrape(&key, &parsed) {
+            let why = format!("it is the same as `{same}` on a scrape");
+            return Err(BuildError::new(ErrorKind::Label, format!("`{key}`"), why));
         } else {
             if !parsed.iter().any(|known| **known == *key) {
                 parsed.push(key.into());
@@ -258,6 +276,16 @@ fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
         return Err(BuildError::new(ErrorKind::Label, format!("`{key}`"), why));
     }
     Ok(parsed)
+}
+
+fn is_reserved(scraped: &str) -> bool {
+    scraped.starts_with("__") || matches!(scraped, "le" | "quantile")
+}
+
+fn same_on_a_scrape<'a>(key: &str, others: &'a [Arc<str>]) -> Option<&'a Arc<str>> {
+    let scraped = prometheus_name::of_label(key);
+    let mut others = others.iter();
+    others.find(|other| ***other != *key && prometheus_name::of_label(other) == scraped)
 }
 
 fn check_inherited(keys: &[Arc<str>]) -> Result<(), BuildError> {

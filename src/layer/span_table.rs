@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
-use tracing_core::Metadata;
+use tracing_core::{Dispatch, Metadata};
 
 use crate::labels::LabelBuf;
 use crate::no_poison::NoPoison;
@@ -21,6 +21,8 @@ pub(super) const PANICKED: u8 = 2;
 pub(super) const TIMED: u8 = 4;
 /// It was opened while its thread was panicking already.
 pub(super) const OPENED_IN_PANIC: u8 = 8;
+/// It was entered then.
+pub(super) const ENTERED_IN_PANIC: u8 = 16;
 
 const FREE: u64 = 0;
 /// How many slots of a segment a span may take: half a cache line of ids.
@@ -143,11 +145,15 @@ impl SpanTable {
 impl Drop for SpanTable {
     /// Spans that are still open will close without this layer.
     fn drop(&mut self) {
-        for slot in self.slots_mut() {
-            for series in slot.state.get_mut().in_flight.drain(..) {
-                series.record(-1.0);
+        // The layer may be dropped under a lock of `reload`. A sink that logs
+        // would ask for it again.
+        tracing_core::dispatcher::with_default(&Dispatch::none(), || {
+            for slot in self.slots_mut() {
+                for series in slot.state.get_mut().in_flight.drain(..) {
+                    series.record(-1.0);
+                }
             }
-        }
+        });
     }
 }
 
@@ -177,6 +183,10 @@ impl Slot {
 
     pub(super) fn mark(&self, mark: u8) {
         self.marks.fetch_or(mark, Ordering::Relaxed);
+    }
+
+    pub(super) fn unmark(&self, mark: u8) {
+        self.marks.fetch_and(!mark, Ordering::Relaxed);
     }
 
     pub(super) fn marks(&self) -> u8 {

@@ -1,5 +1,7 @@
 //! The life of a measured span: open, record, exit, close.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -8,16 +10,24 @@ use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::span_table::{FAILED, OPENED_IN_PANIC, PANICKED, Slot, SpanTable, TIMED};
+use super::span_table::{
+    ENTERED_IN_PANIC, FAILED, OPENED_IN_PANIC, PANICKED, Slot, SpanTable, TIMED,
+};
 use crate::labels::{LabelBuf, OUTCOME};
 use crate::meter::Meter;
+use crate::no_poison::NoPoison;
 use crate::plan::{Plan, Recorded};
+use crate::series::Series;
 use crate::value::Value;
 
 /// The spans that are open and measured.
 pub(super) struct Spans {
     table: SpanTable,
     epoch: Instant,
+    /// What was in flight until its span closed inside a sink, which must not be
+    /// called there.
+    owed: NoPoison<Vec<Arc<Series>>>,
+    owes: AtomicBool,
 }
 
 impl Default for Spans {
@@ -25,6 +35,8 @@ impl Default for Spans {
         Self {
             table: SpanTable::default(),
             epoch: Instant::now(),
+            owed: NoPoison::default(),
+            owes: AtomicBool::new(false),
         }
     }
 }
@@ -40,6 +52,7 @@ impl Spans {
     ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
+        self.pay_back();
         let opened = self.now(plan);
         let mut recorded = Recorded::default();
         plan.read(&mut recorded, |visitor| attrs.record(visitor));
@@ -95,6 +108,23 @@ impl Spans {
         plan.measure(&recorded, labels.before_outcome(), &meter.catalog);
     }
 
+    #[cold]
+    pub(super) fn reject_record(&self, meter: &Meter, id: &Id) {
+        if let Some((_, plan)) = self.find(meter, id) {
+            meter.reject_reentrant(plan);
+        }
+    }
+
+    /// Entering matters only during a panic: a destructor's visit to a span is
+    /// not what panicked.
+    pub(super) fn enter(&self, id: &Id) {
+        if std::thread::panicking()
+            && let Some(slot) = self.table.get(id.into_u64())
+        {
+            slot.mark(ENTERED_IN_PANIC);
+        }
+    }
+
     pub(super) fn exit(&self, id: &Id) {
         let Some(slot) = self.table.get(id.into_u64()) else {
             return;
@@ -102,7 +132,14 @@ impl Spans {
         if slot.marks() & TIMED != 0 {
             slot.set_last_exit(self.nanos());
         }
-        mark_panic(slot);
+        if !std::thread::panicking() {
+            return;
+        }
+        if slot.marks() & ENTERED_IN_PANIC != 0 {
+            slot.unmark(ENTERED_IN_PANIC);
+        } else {
+            mark_panic(slot);
+        }
     }
 
     pub(super) fn close<S>(&self, meter: &Meter, id: &Id, ctx: &Context<'_, S>)
@@ -134,16 +171,47 @@ impl Spans {
         for series in &closed.in_flight {
             series.record(-1.0);
         }
+        self.pay_back();
     }
 
-    /// An error happened: the span that it happened in, if any, failed.
+    /// Forgets a span that closes inside a sink. What it has in flight is given
+    /// back when the next span opens or closes.
+    #[cold]
+    pub(super) fn close_inside_a_sink(&self, meter: &Meter, id: &Id) {
+        let Some((_, plan)) = self.find(meter, id) else {
+            return;
+        };
+        meter.reject_reentrant(plan);
+        let closed = self.table.remove(id.into_u64());
+        self.owed.lock().extend(closed.in_flight);
+        self.owes.store(true, Ordering::Release);
+    }
+
+    fn pay_back(&self) {
+        if !self.owes.load(Ordering::Acquire) {
+            return;
+        }
+        self.owes.store(false, Ordering::Relaxed);
+        let owed = std::mem::take(&mut *self.owed.lock());
+        for series in owed {
+            series.record(-1.0);
+        }
+    }
+
+    /// An error happened: the innermost measured span that it happened in failed.
+    ///
+    /// Whether there is an unmeasured span in between is up to other layers'
+    /// filters, which shall not change an outcome.
     pub(super) fn fail_span_of<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let span = ctx.event_span(event);
-        if let Some(slot) = span.and_then(|span| self.table.get(span.id().into_u64())) {
-            slot.mark(FAILED);
+        let mut span = ctx.event_span(event);
+        while let Some(here) = span {
+            if let Some(slot) = self.table.get(here.id().into_u64()) {
+                return slot.mark(FAILED);
+            }
+            span = here.parent();
         }
     }
 
@@ -200,10 +268,7 @@ impl Spans {
             if let Some((slot, outer)) = self.find(meter, &here.id()) {
                 let state = slot.state();
                 for (from, position) in &outer.carried {
-                    let to = plan.own_labels + position;
-                    if !labels.has(to) {
-                        labels.set_from(to, &state.labels, *from);
-                    }
+                    plan.inherit(*position, &state.labels, *from, labels);
                 }
             }
             span = here.parent();

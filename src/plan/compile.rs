@@ -6,13 +6,18 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::RandomState;
 use tracing_core::{Level, Metadata};
 
-use super::{FieldRole, Mark, Moments, Plan, PlannedDoc, PlannedMeasure, Roles};
+use super::{FieldRole, Inherited, Mark, Moments, Plan, PlannedDoc, PlannedMeasure, Roles};
 use crate::catalog::Catalog;
 use crate::convention::{Measure, Reading, Recipe, Source};
 use crate::instrument::Kind;
 use crate::once_map::OnceMap;
 use crate::problem::{Location, Reason};
 use crate::prometheus_name;
+
+/// Together with `MAX_INHERITED` they leave a slot for `outcome`.
+const MAX_LABELS: usize = 150;
+const MAX_MEASURES: usize = 250;
+const MAX_DOCS: usize = 250;
 
 /// Which fields of spans are labels, beside `label.KEY`.
 #[derive(Debug, Default)]
@@ -61,9 +66,8 @@ pub(crate) fn compile(
     if compiler.moments.have_outcome() {
         compiler.add_marks();
     }
-    let own_labels = index(keys.len());
-    let inherited = rules.inherited.iter().cloned();
-    let label_keys: Box<[_]> = keys.into_iter().chain(inherited).collect();
+    let inherited = compiler.inherited(&keys, rules);
+    let label_keys: Box<[_]> = keys.iter().chain(&rules.inherited).cloned().collect();
     compiler.add_label_keys(&label_keys);
     Plan {
         location: Location::of(metadata),
@@ -71,7 +75,7 @@ pub(crate) fn compile(
         docs,
         label_limit: rules.limit,
         label_keys,
-        own_labels,
+        inherited,
         carried,
         measures: compiler.measures.into(),
         moments: compiler.moments,
@@ -109,6 +113,10 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn add_measure(&mut self, measure: &Measure) {
         let on_span = self.metadata.is_span();
+        if self.measures.len() == MAX_MEASURES {
+            let detail = format!("the callsite has more than {MAX_MEASURES} measures");
+            return self.list(Reason::TooMany, detail);
+        }
         let index = index(self.measures.len());
         let moments = &mut self.moments;
         let reading = match measure.source {
@@ -150,30 +158,46 @@ impl Compiler<'_> {
             });
         self.measures.push(PlannedMeasure {
             target,
-            kind: measure.kind,
+            takes: match reading {
+                Reading::Amount => measure.kind,
+                Reading::Rise | Reading::Fall => Kind::Gauge,
+            },
             reading,
             unit_conflict: OnceLock::new(),
         });
     }
 
-    /// Gives each label a slot, and returns the keys by slot.
+    /// Gives each key a slot, and returns the keys by slot.
     fn add_labels(&mut self, recipe: &Recipe, rules: &LabelRules) -> Vec<Arc<str>> {
         let mut keys: Vec<Arc<str>> = Vec::new();
         let recipe_labels = recipe.labels.iter().map(|label| (label.field, label.key));
         for (field, key) in recipe_labels.chain(self.allowed_fields(rules)) {
-            let Some(role) = self.roles_of(field) else {
-                continue;
-            };
-            if role.label.is_none() && self.is_usable(key) {
-                self.note_collision(key, &keys);
-                let slot = index(keys.len());
-                if let Some(role) = self.roles_of(field) {
-                    role.label = Some(slot);
-                }
-                keys.push(key.into());
+            if let Some(slot) = self.slot_of(key, &mut keys, rules)
+                && let Some(roles) = self.roles_of(field)
+            {
+                roles.label.get_or_insert(slot);
             }
         }
         keys
+    }
+
+    /// Two fields with one key share a slot.
+    fn slot_of(&self, key: &str, keys: &mut Vec<Arc<str>>, rules: &LabelRules) -> Option<u8> {
+        let known = keys.iter().position(|known| **known == *key);
+        if known.is_some() {
+            return known.map(index);
+        }
+        if keys.len() == MAX_LABELS {
+            let detail = format!("the callsite has more than {MAX_LABELS} labels");
+            self.list(Reason::TooMany, detail);
+            return None;
+        }
+        if !self.is_usable(key) {
+            return None;
+        }
+        self.note_collision(key, keys.iter().chain(&rules.inherited));
+        keys.push(key.into());
+        Some(index(keys.len() - 1))
     }
 
     /// The fields of a span that the layer's allow-lists name.
@@ -196,7 +220,7 @@ impl Compiler<'_> {
 
     fn add_docs(&mut self, recipe: &Recipe) -> Box<[PlannedDoc]> {
         let mut docs = Vec::new();
-        for doc in &recipe.docs {
+        for doc in recipe.docs.iter().take(MAX_DOCS) {
             let Some(role) = self.roles_of(doc.field) else {
                 continue;
             };
@@ -239,6 +263,16 @@ impl Compiler<'_> {
             .collect()
     }
 
+    fn inherited(&self, keys: &[Arc<str>], rules: &LabelRules) -> Box<[Inherited]> {
+        let inherited = rules.inherited.iter().enumerate();
+        inherited
+            .map(|(position, key)| Inherited {
+                slot: index(keys.len() + position),
+                hidden_by: keys.iter().position(|own| own == key).map(index),
+            })
+            .collect()
+    }
+
     fn add_label_keys(&self, keys: &[Arc<str>]) {
         let outcome: Arc<str> = "outcome".into();
         let late = self.moments.closed.iter().chain(&self.moments.duration);
@@ -256,7 +290,9 @@ impl Compiler<'_> {
         let scraped = prometheus_name::of_label(key);
         let detail = if key.is_empty() {
             "a label has no key".to_owned()
-        } else if self.has_histogram() && matches!(&*scraped, "le" | "quantile") {
+        } else if scraped.starts_with("__")
+            || self.has_histogram() && matches!(&*scraped, "le" | "quantile")
+        {
             format!("Prometheus reserves the label `{key}`; the label is left out")
         } else {
             return true;
@@ -265,11 +301,11 @@ impl Compiler<'_> {
         false
     }
 
-    fn note_collision(&self, key: &str, before: &[Arc<str>]) {
+    fn note_collision<'a>(&self, key: &str, before: impl Iterator<Item = &'a Arc<str>>) {
         let scraped = prometheus_name::of_label(key);
-        let same = before
-            .iter()
-            .find(|other| ***other != *key && prometheus_name::of_label(other) == scraped);
+        let mut before = before;
+        let same =
+            before.find(|other| ***other != *key && prometheus_name::of_label(other) == scraped);
         if let Some(other) = same {
             let detail =
                 format!("the labels `{other}` and `{key}` are both `{scraped}` on a scrape");
@@ -294,8 +330,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The builder bounds the inherited labels, and `tracing` the fields of a
-/// callsite, so that an index always fits.
+/// Everything that is counted here is bounded, so that an index always fits.
 fn index(at: usize) -> u8 {
-    u8::try_from(at).expect("a callsite has less than 255 fields and inherited labels")
+    u8::try_from(at).expect("the bounds above are below 255")
 }

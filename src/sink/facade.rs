@@ -33,6 +33,8 @@ pub struct FacadeSink {
     recorder: Arc<RecorderRef>,
     naming: Naming,
     instruments: NoPoison<HashMap<String, Arc<FacadeInstrument>>>,
+    /// Each series once: its handle keeps what the recorder has not seen yet.
+    handles: NoPoison<HashMap<Key, Arc<FacadeHandle>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +53,11 @@ impl FacadeSink {
     /// measured before is handed over then (of a histogram, the first 1024
     /// measurements of each series).
     ///
-    /// On a thread with a local recorder (`metrics::with_local_recorder`), series
-    /// that are measured there first go to that one. In a test, give the
-    /// recorder to [`new`](Self::new).
+    /// Two kinds of recorder cannot be told from the global one, or from none; give
+    /// them to [`new`](Self::new) instead: a local one
+    /// (`metrics::with_local_recorder`), which takes what is measured on its
+    /// thread first, and whatever waits; and one without a size (a unit struct),
+    /// which gets no help texts, and nothing from before it was installed.
     #[must_use]
     pub fn global() -> Self {
         Self::of(Target::Global)
@@ -75,6 +79,7 @@ impl FacadeSink {
             }),
             naming: Naming::Prometheus,
             instruments: NoPoison::default(),
+            handles: NoPoison::default(),
         }
     }
 
@@ -91,8 +96,11 @@ impl Sink for FacadeSink {
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle> {
         let instrument = self.instrument(instrument);
         let key = Key::from_parts(instrument.name.clone(), self.naming.labels(labels));
-        let recorder = Arc::clone(&self.recorder);
-        Box::new(FacadeHandle::new(recorder, instrument, key))
+        let mut handles = self.handles.lock();
+        let handle = handles.entry(key).or_insert_with_key(|key| {
+            FacadeHandle::new(Arc::clone(&self.recorder), instrument, key.clone())
+        });
+        Box::new(Arc::clone(handle))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::labels::Labels;
 /// metric=job kind=histogram unit=s value=0.25 queue="low priority"
 /// ```
 ///
-/// A text with blanks, quotes, `=` or control characters is quoted as a Rust
+/// A label with the key of one of the first fields is written `label.KEY`. A text with blanks, quotes, `=` or control characters is quoted as a Rust
 /// string. A line that cannot be written is dropped, as the `fmt` layer does.
 #[derive(Debug)]
 pub struct LogSink<W> {
@@ -48,7 +48,13 @@ where
         }
         let mut after = String::new();
         for label in labels {
-            append(&mut after, label.key(), &label.value().to_string());
+            let value = label.value().to_string();
+            match label.key() {
+                key @ ("metric" | "kind" | "unit" | "value") => {
+                    append(&mut after, &format!("label.{key}"), &value);
+                }
+                key => append(&mut after, key, &value),
+            }
         }
         Box::new(LogHandle {
             writer: Arc::clone(&self.writer),

@@ -20,6 +20,14 @@ const STALE_AFTER: Duration = Duration::from_millis(10);
 /// How many measurements of a histogram wait for the recorder.
 const MAX_WAITING: usize = 1024;
 
+/// A counter up to this is passed on as it is. Only a sum of larger ones could
+/// exceed 64 bits, or of fractions become a whole.
+const SMALL: f64 = 4_294_967_296.0;
+/// What a counter stops at, far below where 64 bits would wrap around.
+const MAX_SUM: f64 = 9_223_372_036_854_775_808.0;
+/// Ten times 0.1 is 1, although the sum of the floats is a little less.
+const ROUNDING: f64 = 1e-9;
+
 static METADATA: Metadata<'_> = Metadata::new("tracing_meter", Level::INFO, Some(module_path!()));
 
 /// One series. Shared, so that those that wait can be found.
@@ -31,8 +39,8 @@ pub(super) struct FacadeHandle {
     epoch: Instant,
     used: AtomicU64,
     is_stale: AtomicBool,
-    /// A counter's fraction that is not passed on yet, or an up/down counter's
-    /// sum, as the bits of a float.
+    /// The sum of an up/down counter, or of what a counter was given in fractions
+    /// and large amounts, as the bits of a float.
     sum: AtomicU64,
     waiting: NoPoison<Vec<f64>>,
 }
@@ -90,10 +98,12 @@ impl FacadeHandle {
     /// Whether the series has to be taken anew before it is recorded.
     fn must_be_renewed(&self) -> bool {
         let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let before = self.used.swap(now, Ordering::Relaxed);
+        let before = self.used.load(Ordering::Acquire);
         if Duration::from_millis(now.saturating_sub(before)) >= STALE_AFTER {
             self.is_stale.store(true, Ordering::Relaxed);
         }
+        // Whoever sees the new time sees that the handle is stale, too.
+        self.used.store(now, Ordering::Release);
         // What is in flight gives back to the gauge that it was taken from.
         let in_flight = || self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0;
         self.is_stale.load(Ordering::Acquire) && !in_flight()
@@ -101,13 +111,13 @@ impl FacadeHandle {
 
     fn apply(&self, resolved: &Resolved, value: f64) {
         match self.instrument.kind {
-            // The fractions of earlier calls may have become a whole by now.
-            Kind::Counter if value.fract() != 0.0 => {
-                let before = self.add_to_sum(value, f64::fract);
-                resolved.record(before + value);
+            Kind::Counter if value > SMALL || value.fract() != 0.0 => {
+                let before = self.add_to_sum(value);
+                let whole = |sum: f64| (sum + ROUNDING).floor().min(MAX_SUM);
+                resolved.record(whole(before + value) - whole(before));
             }
             Kind::UpDownCounter => {
-                self.add_to_sum(value, |sum| sum);
+                self.add_to_sum(value);
                 resolved.record(value);
             }
             Kind::Counter | Kind::Gauge | Kind::Histogram => resolved.record(value),
@@ -118,10 +128,10 @@ impl FacadeHandle {
         f64::from_bits(self.sum.load(Ordering::Relaxed))
     }
 
-    /// Adds to the sum, keeps what `keep` makes of it, and returns what it was.
-    fn add_to_sum(&self, value: f64, keep: impl Fn(f64) -> f64) -> f64 {
+    /// Adds to the sum, and returns what it was.
+    fn add_to_sum(&self, value: f64) -> f64 {
         let relaxed = Ordering::Relaxed;
-        let add = |bits| Some(keep(f64::from_bits(bits) + value).to_bits());
+        let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
         let before = self.sum.fetch_update(relaxed, relaxed, add);
         f64::from_bits(before.unwrap_or_else(|bits| bits))
     }
