@@ -66,7 +66,7 @@ pub(crate) fn compile(
     if compiler.moments.have_outcome() {
         compiler.add_marks();
     }
-    let inherited = compiler.inherited(&keys, rules);
+    let inherited = inherited(&keys, rules);
     let label_keys: Box<[_]> = keys.iter().chain(&rules.inherited).cloned().collect();
     compiler.add_label_keys(&label_keys);
     Plan {
@@ -83,6 +83,16 @@ pub(crate) fn compile(
         hasher: RandomState::default(),
         routes: OnceMap::new(),
     }
+}
+
+fn inherited(keys: &[Arc<str>], rules: &LabelRules) -> Box<[Inherited]> {
+    let inherited = rules.inherited.iter().enumerate();
+    inherited
+        .map(|(position, key)| Inherited {
+            slot: index(keys.len() + position),
+            hidden_by: keys.iter().position(|own| own == key).map(index),
+        })
+        .collect()
 }
 
 /// What `#[instrument(err)]` emits.
@@ -260,16 +270,6 @@ impl Compiler<'_> {
         let slots = keys.iter().enumerate();
         slots
             .filter_map(|(slot, key)| Some((index(slot), index(position(key)?))))
-            .collect()
-    }
-
-    fn inherited(&self, keys: &[Arc<str>], rules: &LabelRules) -> Box<[Inherited]> {
-        let inherited = rules.inherited.iter().enumerate();
-        inherited
-            .map(|(position, key)| Inherited {
-                slot: index(keys.len() + position),
-                hidden_by: keys.iter().position(|own| own == key).map(index),
-            })
             .collect()
     }
 
