@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{BuildError, ErrorKind};
-use crate::instrument::Kind;
+use crate::kind::Kind;
 use crate::prometheus_name;
 
 /// The boundaries that the semantic conventions give to durations in seconds.

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::boundaries::Boundaries;
-use crate::instrument::{Instrument, InvalidUnit, Kind, MetricName, Unit};
+use crate::instrument::{Instrument, InvalidUnit, MetricName, Unit};
+use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
 use crate::problem::{Location, Problems, Reason, Tally};

@@ -2,7 +2,7 @@
 
 use tracing_core::Metadata;
 
-use crate::instrument::Kind;
+use crate::kind::Kind;
 
 mod fields;
 

@@ -16,6 +16,7 @@ use crate::meter::Meter;
 use crate::reentrancy::is_inside_a_sink;
 
 mod builder;
+mod directives;
 mod filter;
 mod span_table;
 mod spans;

@@ -94,7 +94,8 @@ impl Meter {
         inherit: impl FnOnce(&mut LabelBuf),
     ) {
         let mut recorded = Recorded::default();
-        plan.read(&mut recorded, |visitor| event.record(visitor));
+        plan.fields
+            .read(&mut recorded, |visitor| event.record(visitor));
         inherit(&mut recorded.labels);
         plan.measure(&recorded, recorded.labels.as_bytes(), &self.catalog);
     }

@@ -5,29 +5,27 @@ use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
-use tracing_core::field::{Field, Visit};
 
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
-use crate::cut::format_cut;
-use crate::instrument::Kind;
-use crate::labels::{LabelBuf, OUTCOME, decode};
+use crate::labels::{LabelBuf, decode};
 use crate::once_map::OnceMap;
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
-use crate::value::{ReadField, Value, Visitor, measurement};
 
 mod compile;
+mod fields;
 
 pub(crate) use compile::{LabelRules, compile, is_of_interest};
+pub(crate) use fields::{FieldPlan, Recorded};
+use fields::{Rare, Rejected};
 
 /// Everything there is to know about a callsite, so that measuring it compares
 /// no names: what each field is, by its index, and where measurements go.
 pub(crate) struct Plan {
     location: Location,
-    fields: Box<[FieldRole]>,
-    docs: Box<[PlannedDoc]>,
-    label_limit: usize,
+    /// What each field is.
+    pub(crate) fields: FieldPlan,
     /// Keys by slot: the callsite's own labels, then the inherited ones.
     label_keys: Box<[Arc<str>]>,
     /// The inherited labels, in the layer's order.
@@ -43,50 +41,8 @@ pub(crate) struct Plan {
     routes: OnceMap<Box<[u8]>, Route>,
 }
 
-/// What a field is to its callsite: nearly always one thing at most.
-enum FieldRole {
-    Nothing,
-    Label(u8),
-    Measure(u8),
-    Several(Box<Roles>),
-}
-
-/// All that a field may be.
-#[derive(Clone, Default)]
-struct Roles {
-    label: Option<u8>,
-    doc: Option<u8>,
-    measures: Vec<u8>,
-    mark: Option<Mark>,
-}
-
-/// How much of a help text or a unit is read, in bytes.
-const MAX_DOC: usize = 1024;
-/// How much of a rejected value is shown in the list of problems.
-const MAX_SHOWN: usize = 80;
-
-/// What a span's field says about how the span ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    /// Any value means that it failed.
-    Failure,
-    /// It failed if the value is `ERROR`.
-    Status,
-    /// The value is the outcome.
-    Outcome,
-}
-
-struct PlannedDoc {
-    metric: &'static str,
-    says: Says,
-    /// Set once it was read: what a metric means is said once.
-    said: OnceLock<()>,
-}
-
 struct PlannedMeasure {
     target: Result<Arc<Metric>, Arc<Tally>>,
-    /// The kind whose values are taken: of a level those of a gauge.
-    takes: Kind,
     reading: Reading,
     /// Set if the unit that this callsite gives is not the metric's.
     unit_conflict: OnceLock<Arc<Tally>>,
@@ -112,28 +68,6 @@ struct Route {
     series: Box<[OnceLock<Arc<Series>>]>,
 }
 
-/// What one event or span recorded.
-#[derive(Default)]
-pub(crate) struct Recorded {
-    pub(crate) labels: LabelBuf,
-    pub(crate) failed: bool,
-    samples: SmallVec<[(u8, f64); 4]>,
-    rare: Option<Box<Rare>>,
-}
-
-/// What is rarely recorded.
-#[derive(Default)]
-struct Rare {
-    rejected: Vec<Rejected>,
-    docs: Vec<(u8, String)>,
-}
-
-struct Rejected {
-    measure: u8,
-    reason: Reason,
-    shown: String,
-}
-
 /// The label values of one measurement, with their hash.
 struct Key<'a> {
     labels: &'a [u8],
@@ -141,13 +75,6 @@ struct Key<'a> {
 }
 
 impl Plan {
-    /// Reads the fields that `record` offers.
-    #[inline]
-    pub(crate) fn read(&self, recorded: &mut Recorded, record: impl FnOnce(&mut dyn Visit)) {
-        let plan = self;
-        record(&mut Visitor(Reader { plan, recorded }));
-    }
-
     /// Records all samples, under labels that may be more than were recorded.
     #[inline]
     pub(crate) fn measure(&self, recorded: &Recorded, labels: &[u8], catalog: &Catalog) {
@@ -218,42 +145,6 @@ impl Plan {
 
     pub(crate) const fn location(&self) -> Location {
         self.location
-    }
-
-    pub(crate) const fn label_limit(&self) -> usize {
-        self.label_limit
-    }
-
-    #[cold]
-    fn read_several(&self, roles: &Roles, value: &Value<'_>, recorded: &mut Recorded) {
-        if let Some(slot) = roles.label {
-            recorded.labels.set(slot, value, self.label_limit);
-        }
-        for measure in &roles.measures {
-            self.sample(*measure, value, recorded);
-        }
-        if let Some(doc) = roles.doc
-            && self.docs[usize::from(doc)].said.get().is_none()
-        {
-            let said = format_cut(value, MAX_DOC);
-            recorded.rare.get_or_insert_default().docs.push((doc, said));
-        }
-        match roles.mark {
-            None => {}
-            Some(Mark::Failure) => recorded.failed |= !matches!(value, Value::Bool(false)),
-            Some(Mark::Status) => {
-                recorded.failed |= format_cut(value, 8).eq_ignore_ascii_case("error");
-            }
-            Some(Mark::Outcome) => recorded.labels.set(OUTCOME, value, self.label_limit),
-        }
-    }
-
-    #[inline(always)]
-    fn sample(&self, measure: u8, value: &Value<'_>, recorded: &mut Recorded) {
-        match measurement(self.measures[usize::from(measure)].takes, value) {
-            Ok(sample) => recorded.samples.push((measure, sample)),
-            Err(reason) => recorded.reject(measure, reason, value),
-        }
     }
 
     #[inline]
@@ -343,7 +234,7 @@ impl Plan {
     #[cold]
     fn document(&self, rare: &Rare, catalog: &Catalog) {
         for (doc, text) in &rare.docs {
-            let doc = &self.docs[usize::from(*doc)];
+            let doc = &self.fields.docs[usize::from(*doc)];
             match doc.says {
                 Says::Help => catalog.docs().set_help(doc.metric, text),
                 Says::Unit => {
@@ -370,38 +261,6 @@ impl Plan {
         match self.label_keys.get(usize::from(slot)) {
             Some(key) => Arc::clone(key),
             None => "outcome".into(),
-        }
-    }
-}
-
-impl Recorded {
-    #[cold]
-    fn reject(&mut self, measure: u8, reason: Reason, value: &Value<'_>) {
-        let shown = format_cut(value, MAX_SHOWN);
-        let rejected = Rejected {
-            measure,
-            reason,
-            shown,
-        };
-        self.rare.get_or_insert_default().rejected.push(rejected);
-    }
-}
-
-/// Reads fields as their plan says.
-struct Reader<'a> {
-    plan: &'a Plan,
-    recorded: &'a mut Recorded,
-}
-
-impl ReadField for Reader<'_> {
-    #[inline(always)]
-    fn read(&mut self, field: &Field, value: &Value<'_>) {
-        let Self { plan, recorded } = self;
-        match plan.fields.get(field.index()) {
-            Some(FieldRole::Label(slot)) => recorded.labels.set(*slot, value, plan.label_limit),
-            Some(FieldRole::Measure(measure)) => plan.sample(*measure, value, recorded),
-            Some(FieldRole::Several(roles)) => plan.read_several(roles, value, recorded),
-            Some(FieldRole::Nothing) | None => {}
         }
     }
 }
@@ -434,16 +293,5 @@ impl Route {
     #[inline]
     fn get(&self, measure: u8) -> Option<&Arc<Series>> {
         self.series[usize::from(measure)].get()
-    }
-}
-
-impl From<Roles> for FieldRole {
-    fn from(roles: Roles) -> Self {
-        match (roles.label, &roles.measures[..], roles.doc, roles.mark) {
-            (None, [], None, None) => Self::Nothing,
-            (Some(slot), [], None, None) => Self::Label(slot),
-            (None, [measure], None, None) => Self::Measure(*measure),
-            _ => Self::Several(Box::new(roles)),
-        }
     }
 }

@@ -6,7 +6,7 @@
 //! out: words joined by `_`, then the unit's word, then `total` for a counter,
 //! each of them only if it is not there already.
 
-use crate::instrument::Kind;
+use crate::kind::Kind;
 
 /// The name of a metric on a scrape.
 pub(crate) fn of_metric(name: &str, kind: Kind, unit: Option<&str>) -> String {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use tracing_core::field::{Field, Visit};
 
-use crate::instrument::Kind;
+use crate::kind::Kind;
 use crate::problem::Reason;
 
 /// A field's value, before anybody has decided what it is for.

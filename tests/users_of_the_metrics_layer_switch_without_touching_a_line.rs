@@ -1,21 +1,16 @@
 //! The same events under `tracing_opentelemetry::MetricsLayer` and under ours.
 #![cfg(feature = "otel")]
 
+#[path = "support/reader.rs"]
+mod reader;
 mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics,
-};
-use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{
-    InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
-};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
+use reader::CustomReader;
 use support::under;
 use tracing::info;
 use tracing_meter::OtelSink;
@@ -30,7 +25,7 @@ fn under_both(emit: impl Fn() + Copy) -> (Collected, Collected) {
     let (provider, reader) = new_provider();
     let theirs = MetricsLayer::new(provider.clone());
     under(Registry::default().with(theirs), emit);
-    let their_metrics = reader.collected();
+    let their_metrics = collected(&reader);
 
     let (provider, reader) = new_provider();
     let sink = OtelSink::new(provider.clone());
@@ -40,7 +35,7 @@ fn under_both(emit: impl Fn() + Copy) -> (Collected, Collected) {
         .build()
         .unwrap();
     under(Registry::default().with(ours), emit);
-    (their_metrics, reader.collected())
+    (their_metrics, collected(&reader))
 }
 
 #[test]
@@ -123,34 +118,23 @@ fn new_provider() -> (SdkMeterProvider, CustomReader) {
     (builder.build(), reader)
 }
 
-#[derive(Clone, Debug, Default)]
-struct CustomReader(Arc<ManualReader>);
-
-impl CustomReader {
-    fn collect_now(&self) -> ResourceMetrics {
-        let mut metrics = ResourceMetrics::default();
-        self.0.collect(&mut metrics).unwrap();
-        metrics
-    }
-
-    fn collected(&self) -> Collected {
-        let metrics = self.collect_now();
-        let mut collected = Collected::new();
-        for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
-            let points = match metric.data() {
-                AggregatedMetrics::F64(data) => points(data),
-                AggregatedMetrics::U64(data) => points(data),
-                AggregatedMetrics::I64(data) => points(data),
-            };
-            for (attributes, value) in points {
-                let series = format!("{}{{{attributes}}}", metric.name());
-                let stream = collected.entry(series).or_default();
-                let separator = if stream.is_empty() { "" } else { " and " };
-                *stream = format!("{stream}{separator}{value}");
-            }
+fn collected(reader: &CustomReader) -> Collected {
+    let metrics = reader.collect_now();
+    let mut collected = Collected::new();
+    for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
+        let points = match metric.data() {
+            AggregatedMetrics::F64(data) => points(data),
+            AggregatedMetrics::U64(data) => points(data),
+            AggregatedMetrics::I64(data) => points(data),
+        };
+        for (attributes, value) in points {
+            let series = format!("{}{{{attributes}}}", metric.name());
+            let stream = collected.entry(series).or_default();
+            let separator = if stream.is_empty() { "" } else { " and " };
+            *stream = format!("{stream}{separator}{value}");
         }
-        collected
     }
+    collected
 }
 
 fn points<T: Copy + Into<Number> + Debug>(data: &MetricData<T>) -> Vec<(String, String)> {
@@ -219,26 +203,4 @@ fn text<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>) -> St
         .collect();
     texts.sort();
     texts.join(",")
-}
-
-impl MetricReader for CustomReader {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
-    }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Metric;
-use crate::instrument::{Instrument, Kind};
+use crate::instrument::Instrument;
+use crate::kind::Kind;
 use crate::problem::Location;
 
 /// An instrument that was recognised at some callsite.

@@ -3,7 +3,7 @@
 use tracing_core::Metadata;
 
 use super::{Convention, Measure, Recipe};
-use crate::instrument::Kind;
+use crate::kind::Kind;
 
 /// Measures what a field's prefix says.
 ///

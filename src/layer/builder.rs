@@ -1,12 +1,8 @@
 //! The configuration of a layer: whatever cannot be right fails here.
 
-use std::env::VarError;
 use std::sync::Arc;
 
-use tracing_core::LevelFilter;
-use tracing_subscriber::filter::Targets;
-
-use super::MeterLayer;
+use super::{MeterLayer, directives};
 use crate::boundaries::Boundaries;
 use crate::catalog::Catalog;
 use crate::convention::{Convention, FieldConvention};
@@ -18,8 +14,6 @@ use crate::problem::Problems;
 use crate::prometheus_name;
 use crate::sink::{Sink, Sinks};
 
-/// The environment variable with the layer's own directives.
-const DIRECTIVES_VAR: &str = "TRACING_METER";
 /// OpenTelemetry's default for the series of one instrument.
 const DEFAULT_SERIES_LIMIT: usize = 2000;
 const DEFAULT_LABEL_LIMIT: usize = 256;
@@ -175,7 +169,7 @@ impl MeterLayerBuilder {
     /// If a name, a unit, a label, boundaries, directives or a limit is not
     /// valid. The error names which.
     pub fn build<S>(self) -> Result<MeterLayer<S>, BuildError> {
-        let directives = self.parse_directives()?;
+        let directives = directives::resolve(self.directives.as_deref())?;
         self.boundaries.check()?;
         check_limit("series_limit", self.series_limit, usize::MAX)?;
         check_limit("label_limit", self.label_limit, MAX_LABEL_LIMIT)?;
@@ -197,62 +191,12 @@ impl MeterLayerBuilder {
         let meter = Meter::new(self.conventions, directives, rules, catalog, is_inert);
         Ok(MeterLayer::new(meter))
     }
-
-    fn parse_directives(&self) -> Result<Targets, BuildError> {
-        let from_environment = match std::env::var(DIRECTIVES_VAR) {
-            Ok(directives) => Some((directives, format!("in {DIRECTIVES_VAR}"))),
-            Err(VarError::NotPresent) => None,
-            Err(VarError::NotUnicode(_)) => {
-                let culprit = format!("in {DIRECTIVES_VAR}");
-                return Err(BuildError::new(ErrorKind::Directives, culprit, "not UTF-8"));
-            }
-        };
-        let of_the_builder = self.directives.clone();
-        let from_builder = of_the_builder.map(|code| (code, "of the builder".to_owned()));
-        // Both are checked, whichever of them counts.
-        let mut targets = Vec::new();
-        for (directives, origin) in from_environment.into_iter().chain(from_builder) {
-            targets.extend(parse_directives(&directives, &origin)?);
-        }
-        let everything = || Targets::new().with_default(LevelFilter::TRACE);
-        Ok(targets.into_iter().next().unwrap_or_else(everything))
-    }
 }
 
 impl std::fmt::Debug for MeterLayerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MeterLayerBuilder").finish_non_exhaustive()
     }
-}
-
-/// Each directive by itself, so that the error can name the one that is wrong.
-/// `None` if there is no directive.
-fn parse_directives(directives: &str, origin: &str) -> Result<Option<Targets>, BuildError> {
-    let mut targets = Targets::new();
-    let mut found = false;
-    for directive in directives.split(',').map(str::trim) {
-        let error = |why: String| {
-            let culprit = format!("`{directive}` {origin}");
-            BuildError::new(ErrorKind::Directives, culprit, why)
-        };
-        if directive.is_empty() {
-            continue;
-        }
-        found = true;
-        if directive.ends_with('=') {
-            return Err(error("the level is missing".to_owned()));
-        }
-        if directive.contains(['[', '{', ']', '}']) {
-            let why = "spans and fields are for an `EnvFilter` on the layer";
-            return Err(error(why.to_owned()));
-        }
-        let parsed: Targets = directive.parse().map_err(|why| error(format!("{why}")))?;
-        if let Some(level) = parsed.default_level() {
-            targets = targets.with_default(level);
-        }
-        targets = targets.with_targets(parsed);
-    }
-    Ok(found.then_some(targets))
 }
 
 fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {

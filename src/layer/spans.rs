@@ -55,7 +55,8 @@ impl Spans {
         self.pay_back();
         let opened = self.now(plan);
         let mut recorded = Recorded::default();
-        plan.read(&mut recorded, |visitor| attrs.record(visitor));
+        plan.fields
+            .read(&mut recorded, |visitor| attrs.record(visitor));
         let slot = self
             .table
             .insert(id.into_u64(), opening_marks(plan, &recorded));
@@ -94,7 +95,8 @@ impl Spans {
             return;
         };
         let mut recorded = Recorded::default();
-        plan.read(&mut recorded, |visitor| values.record(visitor));
+        plan.fields
+            .read(&mut recorded, |visitor| values.record(visitor));
         if recorded.failed {
             slot.mark(FAILED);
         }
@@ -160,7 +162,11 @@ impl Spans {
                 labels = inherited;
             }
             if !labels.has(OUTCOME) {
-                labels.set(OUTCOME, &Value::Str(outcome(marks)), plan.label_limit());
+                labels.set(
+                    OUTCOME,
+                    &Value::Str(outcome(marks)),
+                    plan.fields.label_limit,
+                );
             }
             let end = last_exit.unwrap_or_else(|| self.now(plan));
             let seconds = nanos_to_seconds(end.saturating_sub(closed.opened));

@@ -6,16 +6,16 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::RandomState;
 use tracing_core::{Level, Metadata};
 
-use super::{FieldRole, Inherited, Mark, Moments, Plan, PlannedDoc, PlannedMeasure, Roles};
+use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
+use super::{Moments, Plan, PlannedMeasure};
 use crate::catalog::Catalog;
 use crate::convention::{Measure, Reading, Recipe, Source};
-use crate::instrument::Kind;
+use crate::kind::Kind;
 use crate::once_map::OnceMap;
 use crate::problem::{Location, Reason};
-use crate::prometheus_name;
 
-/// Together with `MAX_INHERITED` they leave a slot for `outcome`.
-const MAX_LABELS: usize = 150;
+mod labels;
+
 const MAX_MEASURES: usize = 250;
 const MAX_DOCS: usize = 250;
 
@@ -62,18 +62,20 @@ pub(crate) fn compile(
     }
     let keys = compiler.add_labels(recipe, rules);
     let docs = compiler.add_docs(recipe);
-    let carried = compiler.carried(&keys, rules);
+    let carried = labels::carried(metadata, &keys, rules);
     if compiler.moments.have_outcome() {
         compiler.add_marks();
     }
-    let inherited = inherited(&keys, rules);
+    let inherited = labels::inherited(&keys, rules);
     let label_keys: Box<[_]> = keys.iter().chain(&rules.inherited).cloned().collect();
     compiler.add_label_keys(&label_keys);
     Plan {
         location: Location::of(metadata),
-        fields: compiler.fields.into_iter().map(FieldRole::from).collect(),
-        docs,
-        label_limit: rules.limit,
+        fields: FieldPlan {
+            roles: compiler.fields.into_iter().map(FieldRole::from).collect(),
+            docs,
+            label_limit: rules.limit,
+        },
         label_keys,
         inherited,
         carried,
@@ -83,16 +85,6 @@ pub(crate) fn compile(
         hasher: RandomState::default(),
         routes: OnceMap::new(),
     }
-}
-
-fn inherited(keys: &[Arc<str>], rules: &LabelRules) -> Box<[Inherited]> {
-    let inherited = rules.inherited.iter().enumerate();
-    inherited
-        .map(|(position, key)| Inherited {
-            slot: index(keys.len() + position),
-            hidden_by: keys.iter().position(|own| own == key).map(index),
-        })
-        .collect()
 }
 
 /// What `#[instrument(err)]` emits.
@@ -122,38 +114,12 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn add_measure(&mut self, measure: &Measure) {
-        let on_span = self.metadata.is_span();
         if self.measures.len() == MAX_MEASURES {
             let detail = format!("the callsite has more than {MAX_MEASURES} measures");
             return self.list(Reason::TooMany, detail);
         }
-        let index = index(self.measures.len());
-        let moments = &mut self.moments;
-        let reading = match measure.source {
-            Source::Field(field, reading) => {
-                let Some(role) = self.roles_of(field) else {
-                    return;
-                };
-                role.measures.push(index);
-                reading
-            }
-            _ if !on_span => return,
-            Source::Opened => {
-                moments.opened.push(index);
-                Reading::Amount
-            }
-            Source::Closed => {
-                moments.closed.push(index);
-                Reading::Amount
-            }
-            Source::InFlight => {
-                moments.in_flight.push(index);
-                Reading::Amount
-            }
-            Source::Duration => {
-                moments.duration.push(index);
-                Reading::Amount
-            }
+        let Some(reading) = self.schedule(measure, index(self.measures.len())) else {
+            return;
         };
         let location = Location::of(self.metadata);
         let target = self
@@ -168,64 +134,30 @@ impl Compiler<'_> {
             });
         self.measures.push(PlannedMeasure {
             target,
-            takes: match reading {
-                Reading::Amount => measure.kind,
-                Reading::Rise | Reading::Fall => Kind::Gauge,
-            },
             reading,
             unit_conflict: OnceLock::new(),
         });
     }
 
-    /// Gives each key a slot, and returns the keys by slot.
-    fn add_labels(&mut self, recipe: &Recipe, rules: &LabelRules) -> Vec<Arc<str>> {
-        let mut keys: Vec<Arc<str>> = Vec::new();
-        let recipe_labels = recipe.labels.iter().map(|label| (label.field, label.key));
-        for (field, key) in recipe_labels.chain(self.allowed_fields(rules)) {
-            if let Some(slot) = self.slot_of(key, &mut keys, rules)
-                && let Some(roles) = self.roles_of(field)
-            {
-                roles.label.get_or_insert(slot);
+    /// Notes when a measure is due. `None` if it never is at this callsite.
+    fn schedule(&mut self, measure: &Measure, index: u8) -> Option<Reading> {
+        match measure.source {
+            Source::Field(field, reading) => {
+                let takes = match reading {
+                    Reading::Amount => measure.kind,
+                    // A level may be below zero, although its rises are counted.
+                    Reading::Rise | Reading::Fall => Kind::Gauge,
+                };
+                self.roles_of(field)?.measures.push((index, takes));
+                return Some(reading);
             }
+            _ if !self.metadata.is_span() => return None,
+            Source::Opened => self.moments.opened.push(index),
+            Source::Closed => self.moments.closed.push(index),
+            Source::InFlight => self.moments.in_flight.push(index),
+            Source::Duration => self.moments.duration.push(index),
         }
-        keys
-    }
-
-    /// Two fields with one key share a slot.
-    fn slot_of(&self, key: &str, keys: &mut Vec<Arc<str>>, rules: &LabelRules) -> Option<u8> {
-        let known = keys.iter().position(|known| **known == *key);
-        if known.is_some() {
-            return known.map(index);
-        }
-        if keys.len() == MAX_LABELS {
-            let detail = format!("the callsite has more than {MAX_LABELS} labels");
-            self.list(Reason::TooMany, detail);
-            return None;
-        }
-        if !self.is_usable(key) {
-            return None;
-        }
-        self.note_collision(key, keys.iter().chain(&rules.inherited));
-        keys.push(key.into());
-        Some(index(keys.len() - 1))
-    }
-
-    /// The fields of a span that the layer's allow-lists name.
-    fn allowed_fields(&self, rules: &LabelRules) -> Vec<(&'static str, &'static str)> {
-        if !self.metadata.is_span() {
-            return Vec::new();
-        }
-        let allowed: HashSet<&str> = rules
-            .span_labels
-            .iter()
-            .chain(&rules.inherited)
-            .map(AsRef::as_ref)
-            .collect();
-        let fields = self.metadata.fields().iter().map(|field| field.name());
-        fields
-            .filter(|name| allowed.contains(name))
-            .map(|name| (name, name))
-            .collect()
+        Some(Reading::Amount)
     }
 
     fn add_docs(&mut self, recipe: &Recipe) -> Box<[PlannedDoc]> {
@@ -257,22 +189,6 @@ impl Compiler<'_> {
         }
     }
 
-    fn carried(&self, keys: &[Arc<str>], rules: &LabelRules) -> Box<[(u8, u8)]> {
-        if !self.metadata.is_span() {
-            return Box::default();
-        }
-        let position = |key| {
-            rules
-                .inherited
-                .iter()
-                .position(|inherited| inherited == key)
-        };
-        let slots = keys.iter().enumerate();
-        slots
-            .filter_map(|(slot, key)| Some((index(slot), index(position(key)?))))
-            .collect()
-    }
-
     fn add_label_keys(&self, keys: &[Arc<str>]) {
         let outcome: Arc<str> = "outcome".into();
         let late = self.moments.closed.iter().chain(&self.moments.duration);
@@ -285,43 +201,10 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether a label may have this key, which is listed as a problem if not.
-    fn is_usable(&self, key: &str) -> bool {
-        let scraped = prometheus_name::of_label(key);
-        let detail = if key.is_empty() {
-            "a label has no key".to_owned()
-        } else if scraped.starts_with("__")
-            || self.has_histogram() && matches!(&*scraped, "le" | "quantile")
-        {
-            format!("Prometheus reserves the label `{key}`; the label is left out")
-        } else {
-            return true;
-        };
-        self.list(Reason::InvalidLabel, detail);
-        false
-    }
-
-    fn note_collision<'a>(&self, key: &str, before: impl Iterator<Item = &'a Arc<str>>) {
-        let scraped = prometheus_name::of_label(key);
-        let mut before = before;
-        let same =
-            before.find(|other| ***other != *key && prometheus_name::of_label(other) == scraped);
-        if let Some(other) = same {
-            let detail =
-                format!("the labels `{other}` and `{key}` are both `{scraped}` on a scrape");
-            self.list(Reason::LabelCollision, detail);
-        }
-    }
-
     fn list(&self, reason: Reason, detail: String) {
         let location = Location::of(self.metadata);
         let problems = self.catalog.problems();
         problems.list(reason, self.problem_metric, location, || detail);
-    }
-
-    fn has_histogram(&self) -> bool {
-        let mut targets = self.measures.iter().map(|measure| &measure.target);
-        targets.any(|target| target.as_ref().is_ok_and(|m| m.kind() == Kind::Histogram))
     }
 
     fn roles_of(&mut self, field: &str) -> Option<&mut Roles> {

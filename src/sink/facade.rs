@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 use metrics::{Key, KeyName, Recorder, Unit};
 
 use super::{Handle, Sink};
-use crate::instrument::{Instrument, Kind};
+use crate::instrument::Instrument;
+use crate::kind::Kind;
 use crate::labels::Labels;
 use crate::no_poison::NoPoison;
 use crate::prometheus_name;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Handle, Sink};
-use crate::instrument::{Instrument, Kind};
+use crate::instrument::Instrument;
+use crate::kind::Kind;
 use crate::labels::Labels;
 use crate::no_poison::NoPoison;
 

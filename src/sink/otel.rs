@@ -11,7 +11,8 @@ use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
 use super::{Handle, Sink};
-use crate::instrument::{Instrument, Kind};
+use crate::instrument::Instrument;
+use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
 

@@ -3,22 +3,21 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]
 #![allow(clippy::print_stdout, reason = "a skipped check says so")]
 
+#[path = "reader.rs"]
+mod reader;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics,
+    AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics,
 };
-use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{
-    InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
-};
+use reader::CustomReader;
 use tracing_meter::{Boundaries, FacadeSink, MeterLayerBuilder, OtelSink};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
@@ -27,7 +26,7 @@ use tracing_subscriber::layer::SubscriberExt;
 pub struct Exporters {
     pub prometheus: PrometheusHandle,
     pub provider: SdkMeterProvider,
-    reader: Reader,
+    reader: CustomReader,
 }
 
 impl Exporters {
@@ -37,7 +36,7 @@ impl Exporters {
     }
 
     pub fn with_boundaries(boundaries: Boundaries) -> (Self, MeterLayerBuilder) {
-        let reader = Reader::default();
+        let reader = CustomReader::default();
         let provider = SdkMeterProvider::builder()
             .with_reader(reader.clone())
             .build();
@@ -70,7 +69,9 @@ impl Exporters {
 
     /// A series in the SDK: a sum, a gauge's value, or a histogram's sum.
     pub fn collected(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        self.reader.points().get(&series(name, labels)).copied()
+        points(&self.reader.collect_now())
+            .get(&series(name, labels))
+            .copied()
     }
 
     /// Asserts that a series has this value in both exporters.
@@ -198,71 +199,46 @@ pub fn assert_promtool_finds_nothing(scrape: &str) {
     );
 }
 
-/// A custom reader, collected when a test asks.
-#[derive(Clone, Debug, Default)]
-struct Reader(Arc<ManualReader>);
-
-impl Reader {
-    fn collect_now(&self) -> ResourceMetrics {
-        let mut metrics = ResourceMetrics::default();
-        self.0.collect(&mut metrics).unwrap();
-        metrics
-    }
-
-    fn points(&self) -> BTreeMap<String, f64> {
-        let metrics = self.collect_now();
-        let mut points = BTreeMap::new();
-        for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
-            let AggregatedMetrics::F64(data) = metric.data() else {
-                panic!("{} is not f64", metric.name());
-            };
-            let mut add = |attributes: Vec<opentelemetry::KeyValue>, value| {
-                let labels: Vec<(String, String)> = attributes
-                    .iter()
-                    .map(|kv| (kv.key.to_string(), kv.value.to_string()))
-                    .collect();
-                let labels: Vec<_> = labels
-                    .iter()
-                    .map(|(k, v)| (k.as_str(), v.as_str()))
-                    .collect();
-                let twice = points.insert(series(metric.name(), &labels), value);
-                assert_eq!(twice, None, "{} has a series twice", metric.name());
-            };
-            match data {
-                MetricData::Sum(sum) => sum
-                    .data_points()
-                    .for_each(|point| add(point.attributes().cloned().collect(), point.value())),
-                MetricData::Gauge(gauge) => gauge
-                    .data_points()
-                    .for_each(|point| add(point.attributes().cloned().collect(), point.value())),
-                MetricData::Histogram(histogram) => histogram
-                    .data_points()
-                    .for_each(|point| add(point.attributes().cloned().collect(), point.sum())),
-                MetricData::ExponentialHistogram(_) => unreachable!("nobody asks for one"),
-            }
+/// All series in the SDK: a histogram by its sum.
+fn points(metrics: &ResourceMetrics) -> BTreeMap<String, f64> {
+    let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+    let mut points = BTreeMap::new();
+    for metric in metrics {
+        for (attributes, value) in data_points(metric) {
+            let labels: Vec<_> = attributes
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect();
+            let twice = points.insert(series(metric.name(), &labels), value);
+            assert_eq!(twice, None, "{} has a series twice", metric.name());
         }
-        points
+    }
+    points
+}
+
+fn data_points(metric: &Metric) -> Vec<(Vec<(String, String)>, f64)> {
+    let AggregatedMetrics::F64(data) = metric.data() else {
+        panic!("{} is not f64", metric.name());
+    };
+    match data {
+        MetricData::Sum(sum) => {
+            let points = sum.data_points();
+            points.map(|p| (pairs(p.attributes()), p.value())).collect()
+        }
+        MetricData::Gauge(gauge) => {
+            let points = gauge.data_points();
+            points.map(|p| (pairs(p.attributes()), p.value())).collect()
+        }
+        MetricData::Histogram(histogram) => {
+            let points = histogram.data_points();
+            points.map(|p| (pairs(p.attributes()), p.sum())).collect()
+        }
+        MetricData::ExponentialHistogram(_) => unreachable!("nobody asks for one"),
     }
 }
 
-impl MetricReader for Reader {
-    fn register_pipeline(&self, pipeline: std::sync::Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
-    }
+fn pairs<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Vec<(String, String)> {
+    attributes
+        .map(|attribute| (attribute.key.to_string(), attribute.value.to_string()))
+        .collect()
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata};
 
 use super::{FacadeInstrument, RecorderRef};
-use crate::instrument::Kind;
+use crate::kind::Kind;
 use crate::no_poison::NoPoison;
 use crate::sink::Handle;
 

@@ -1,0 +1,65 @@
+//! The layer's own directives, in `RUST_LOG`'s grammar.
+
+use std::env::VarError;
+
+use tracing_core::LevelFilter;
+use tracing_subscriber::filter::Targets;
+
+use crate::error::{BuildError, ErrorKind};
+
+/// The environment variable that takes precedence over the builder.
+const VAR: &str = "TRACING_METER";
+
+/// Those of the environment, or else of the builder, or else everything. Both are
+/// checked, whichever counts.
+pub(super) fn resolve(of_the_builder: Option<&str>) -> Result<Targets, BuildError> {
+    let of_the_builder = match of_the_builder {
+        Some(directives) => parse(directives, "of the builder")?,
+        None => None,
+    };
+    let everything = || Targets::new().with_default(LevelFilter::TRACE);
+    Ok(of_the_environment()?
+        .or(of_the_builder)
+        .unwrap_or_else(everything))
+}
+
+fn of_the_environment() -> Result<Option<Targets>, BuildError> {
+    let origin = format!("in {VAR}");
+    match std::env::var(VAR) {
+        Ok(directives) => parse(&directives, &origin),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(BuildError::new(ErrorKind::Directives, origin, "not UTF-8"))
+        }
+    }
+}
+
+/// Each directive by itself, so that the error can name the one that is wrong.
+/// `None` if there is no directive.
+fn parse(directives: &str, origin: &str) -> Result<Option<Targets>, BuildError> {
+    let mut targets = Targets::new();
+    let mut found = false;
+    for directive in directives.split(',').map(str::trim) {
+        let error = |why: String| {
+            let culprit = format!("`{directive}` {origin}");
+            BuildError::new(ErrorKind::Directives, culprit, why)
+        };
+        if directive.is_empty() {
+            continue;
+        }
+        found = true;
+        if directive.ends_with('=') {
+            return Err(error("the level is missing".to_owned()));
+        }
+        if directive.contains(['[', '{', ']', '}']) {
+            let why = "spans and fields are for an `EnvFilter` on the layer";
+            return Err(error(why.to_owned()));
+        }
+        let parsed: Targets = directive.parse().map_err(|why| error(format!("{why}")))?;
+        if let Some(level) = parsed.default_level() {
+            targets = targets.with_default(level);
+        }
+        targets = targets.with_targets(parsed);
+    }
+    Ok(found.then_some(targets))
+}

@@ -1,0 +1,169 @@
+//! What each field of a callsite is, and what an event or span recorded there.
+
+use std::sync::OnceLock;
+
+use smallvec::SmallVec;
+use tracing_core::field::{Field, Visit};
+
+use crate::convention::Says;
+use crate::cut::format_cut;
+use crate::kind::Kind;
+use crate::labels::{LabelBuf, OUTCOME};
+use crate::problem::Reason;
+use crate::value::{ReadField, Value, Visitor, measurement};
+
+/// The roles of a callsite's fields, by their index.
+pub(crate) struct FieldPlan {
+    pub(super) roles: Box<[FieldRole]>,
+    pub(super) docs: Box<[PlannedDoc]>,
+    /// The longest text of a label, in bytes.
+    pub(crate) label_limit: usize,
+}
+
+/// What one event or span recorded.
+#[derive(Default)]
+pub(crate) struct Recorded {
+    pub(crate) labels: LabelBuf,
+    pub(crate) failed: bool,
+    pub(super) samples: SmallVec<[(u8, f64); 4]>,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What is rarely recorded.
+#[derive(Default)]
+pub(super) struct Rare {
+    pub(super) rejected: Vec<Rejected>,
+    pub(super) docs: Vec<(u8, String)>,
+}
+
+pub(super) struct Rejected {
+    pub(super) measure: u8,
+    pub(super) reason: Reason,
+    pub(super) shown: String,
+}
+
+/// How much of a help text or a unit is read, in bytes.
+const MAX_DOC: usize = 1024;
+/// How much of a rejected value is shown in the list of problems.
+const MAX_SHOWN: usize = 80;
+
+/// What a field is to its callsite: nearly always one thing at most.
+pub(super) enum FieldRole {
+    Nothing,
+    Label(u8),
+    /// A measure, and the kind whose values it takes.
+    Measure(u8, Kind),
+    Several(Box<Roles>),
+}
+
+/// All that a field may be.
+#[derive(Clone, Default)]
+pub(super) struct Roles {
+    pub(super) label: Option<u8>,
+    pub(super) doc: Option<u8>,
+    pub(super) measures: Vec<(u8, Kind)>,
+    pub(super) mark: Option<Mark>,
+}
+
+/// What a span's field says about how the span ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Any value means that it failed.
+    Failure,
+    /// It failed if the value is `ERROR`.
+    Status,
+    /// The value is the outcome.
+    Outcome,
+}
+
+/// A field that says what a metric means.
+pub(super) struct PlannedDoc {
+    pub(super) metric: &'static str,
+    pub(super) says: Says,
+    /// Set once it was read: what a metric means is said once.
+    pub(super) said: OnceLock<()>,
+}
+
+impl FieldPlan {
+    /// Reads the fields that `record` offers.
+    #[inline]
+    pub(crate) fn read(&self, recorded: &mut Recorded, record: impl FnOnce(&mut dyn Visit)) {
+        let plan = self;
+        record(&mut Visitor(Reader { plan, recorded }));
+    }
+
+    #[cold]
+    fn read_several(&self, roles: &Roles, value: &Value<'_>, recorded: &mut Recorded) {
+        if let Some(slot) = roles.label {
+            recorded.labels.set(slot, value, self.label_limit);
+        }
+        for (measure, takes) in &roles.measures {
+            recorded.sample(*measure, *takes, value);
+        }
+        if let Some(doc) = roles.doc
+            && self.docs[usize::from(doc)].said.get().is_none()
+        {
+            let said = format_cut(value, MAX_DOC);
+            recorded.rare.get_or_insert_default().docs.push((doc, said));
+        }
+        match roles.mark {
+            None => {}
+            Some(Mark::Failure) => recorded.failed |= !matches!(value, Value::Bool(false)),
+            Some(Mark::Status) => {
+                recorded.failed |= format_cut(value, 8).eq_ignore_ascii_case("error");
+            }
+            Some(Mark::Outcome) => recorded.labels.set(OUTCOME, value, self.label_limit),
+        }
+    }
+}
+
+impl Recorded {
+    #[inline(always)]
+    fn sample(&mut self, measure: u8, takes: Kind, value: &Value<'_>) {
+        match measurement(takes, value) {
+            Ok(sample) => self.samples.push((measure, sample)),
+            Err(reason) => self.reject(measure, reason, value),
+        }
+    }
+
+    #[cold]
+    fn reject(&mut self, measure: u8, reason: Reason, value: &Value<'_>) {
+        let shown = format_cut(value, MAX_SHOWN);
+        let rejected = Rejected {
+            measure,
+            reason,
+            shown,
+        };
+        self.rare.get_or_insert_default().rejected.push(rejected);
+    }
+}
+
+/// Reads fields as their plan says.
+struct Reader<'a> {
+    plan: &'a FieldPlan,
+    recorded: &'a mut Recorded,
+}
+
+impl ReadField for Reader<'_> {
+    #[inline(always)]
+    fn read(&mut self, field: &Field, value: &Value<'_>) {
+        let Self { plan, recorded } = self;
+        match plan.roles.get(field.index()) {
+            Some(FieldRole::Label(slot)) => recorded.labels.set(*slot, value, plan.label_limit),
+            Some(FieldRole::Measure(measure, takes)) => recorded.sample(*measure, *takes, value),
+            Some(FieldRole::Several(roles)) => plan.read_several(roles, value, recorded),
+            Some(FieldRole::Nothing) | None => {}
+        }
+    }
+}
+
+impl From<Roles> for FieldRole {
+    fn from(roles: Roles) -> Self {
+        match (roles.label, &roles.measures[..], roles.doc, roles.mark) {
+            (None, [], None, None) => Self::Nothing,
+            (Some(slot), [], None, None) => Self::Label(slot),
+            (None, [(measure, takes)], None, None) => Self::Measure(*measure, *takes),
+            _ => Self::Several(Box::new(roles)),
+        }
+    }
+}
