@@ -94,23 +94,22 @@ impl Plan {
         }
     }
 
-    /// Records one value for each of some measures.
+    /// Records what is due when a span opens.
     #[inline]
-    pub(crate) fn measure_each(
-        &self,
-        measures: &[u8],
-        value: f64,
-        labels: &[u8],
-        catalog: &Catalog,
-    ) {
-        if measures.is_empty() {
-            return;
+    pub(crate) fn measure_opened(&self, labels: &[u8], catalog: &Catalog) {
+        if !self.moments.opened.is_empty() {
+            let key = self.key(labels);
+            self.add_each(&self.moments.opened, 1.0, self.route(&key), &key, catalog);
         }
+    }
+
+    /// Records what is due when a span closes.
+    #[inline]
+    pub(crate) fn measure_closed(&self, seconds: f64, labels: &[u8], catalog: &Catalog) {
         let key = self.key(labels);
         let route = self.route(&key);
-        for measure in measures {
-            self.add(*measure, value, route, &key, catalog);
-        }
+        self.add_each(&self.moments.closed, 1.0, route, &key, catalog);
+        self.add_each(&self.moments.duration, seconds, route, &key, catalog);
     }
 
     /// The series of a measure, for whoever records it twice.
@@ -156,6 +155,20 @@ impl Plan {
     #[inline]
     fn route(&self, key: &Key<'_>) -> Option<&Route> {
         self.routes.get(key.hash, |known| **known == *key.labels)
+    }
+
+    #[inline]
+    fn add_each(
+        &self,
+        measures: &[u8],
+        value: f64,
+        route: Option<&Route>,
+        key: &Key<'_>,
+        catalog: &Catalog,
+    ) {
+        for measure in measures {
+            self.add(*measure, value, route, key, catalog);
+        }
     }
 
     #[inline]

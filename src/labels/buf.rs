@@ -64,10 +64,15 @@ impl LabelBuf {
     /// The labels that were stored as bytes.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let mut labels = Self::default();
-        labels.push(bytes);
-        let last = entries(bytes).last();
-        labels.last_slot = last.map_or(-1, |entry| i16::from(entry[0]));
+        labels.restore(bytes);
         labels
+    }
+
+    /// The same, into an empty buffer.
+    pub(crate) fn restore(&mut self, bytes: &[u8]) {
+        self.push(bytes);
+        let last = entries(bytes).last();
+        self.last_slot = last.map_or(-1, |entry| i16::from(entry[0]));
     }
 
     /// Sets the label in a slot. Text is cut at `limit` bytes, between characters.

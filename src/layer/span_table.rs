@@ -74,7 +74,6 @@ pub(super) struct SpanState {
 pub(super) struct Closed {
     pub(super) callsite: Option<&'static Metadata<'static>>,
     pub(super) opened: u64,
-    pub(super) labels: SmallVec<[u8; 128]>,
     pub(super) in_flight: SmallVec<[Arc<Series>; 2]>,
 }
 
@@ -105,12 +104,13 @@ impl SpanTable {
         Some(&segment.slots[at])
     }
 
-    /// Takes what a span carries, and gives its slot back, empty.
-    pub(super) fn remove(&self, id: u64) -> Closed {
+    /// Takes what a span carries, its labels into the buffer, and gives its slot
+    /// back, empty.
+    pub(super) fn remove(&self, id: u64, labels: &mut LabelBuf) -> Closed {
         let Some((segment, at)) = self.find(id) else {
             return Closed::default();
         };
-        let closed = segment.slots[at].take();
+        let closed = segment.slots[at].take(labels);
         segment.ids[at].store(FREE, Ordering::Release);
         closed
     }
@@ -202,14 +202,14 @@ impl Slot {
         Some(self.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
-    fn take(&self) -> Closed {
+    fn take(&self, labels: &mut LabelBuf) -> Closed {
         let mut state = self.state.lock();
         let closed = Closed {
             callsite: state.callsite.take(),
             opened: state.opened,
-            labels: SmallVec::from_slice(&state.labels),
             in_flight: std::mem::take(&mut state.in_flight),
         };
+        labels.restore(&state.labels);
         state.labels.clear();
         drop(state);
         self.last_exit.store(0, Ordering::Relaxed);
@@ -238,7 +238,7 @@ mod tests {
         for id in &ids {
             assert_eq!(table.get(*id).map(|slot| slot.state().opened), Some(*id));
         }
-        table.remove(ids[0]);
+        table.remove(ids[0], &mut LabelBuf::default());
         assert!(table.get(ids[0]).is_none());
         assert!(ids[1..].iter().all(|id| table.get(*id).is_some()));
     }
@@ -249,7 +249,7 @@ mod tests {
         let slot = table.insert(1, 0);
         slot.mark(FAILED);
         slot.set_last_exit(9);
-        table.remove(1);
+        table.remove(1, &mut LabelBuf::default());
         let again = table.insert(1, 0);
         assert!(again.marks() == 0 && again.last_exit().is_none());
     }

@@ -64,22 +64,21 @@ impl Spans {
         let labels = inherited.as_ref().unwrap_or(&recorded.labels);
         let early = labels.before_outcome();
         plan.measure(&recorded, early, &meter.catalog);
-        plan.measure_each(&plan.moments.opened, 1.0, early, &meter.catalog);
-        // The series are kept, and get back what they were given, whatever
-        // becomes of the span's labels or the instrument.
-        let in_flight = plan.moments.in_flight.iter();
-        let in_flight: SmallVec<_> = in_flight
-            .filter_map(|measure| plan.series(*measure, early, &meter.catalog))
-            .collect();
+        plan.measure_opened(early, &meter.catalog);
+        let mut in_flight = SmallVec::new();
+        for measure in &plan.moments.in_flight {
+            // The series is kept, and gets back what it was given, whatever
+            // becomes of the span's labels or the instrument.
+            if let Some(series) = plan.series(*measure, early, &meter.catalog) {
+                series.record(1.0);
+                in_flight.push(series);
+            }
+        }
         let mut state = slot.state();
         state.callsite = Some(attrs.metadata());
         state.opened = opened;
         state.set_labels(&recorded.labels);
-        state.in_flight.clone_from(&in_flight);
-        drop(state);
-        for series in &in_flight {
-            series.record(1.0);
-        }
+        state.in_flight = in_flight;
     }
 
     pub(super) fn record<S>(
@@ -153,11 +152,11 @@ impl Spans {
         };
         mark_panic(slot);
         let (marks, last_exit) = (slot.marks(), slot.last_exit());
-        let closed = self.table.remove(id.into_u64());
+        let mut labels = LabelBuf::default();
+        let closed = self.table.remove(id.into_u64(), &mut labels);
         if let Some(plan) = closed.callsite.and_then(|callsite| meter.plan(callsite))
             && plan.moments.have_outcome()
         {
-            let mut labels = LabelBuf::from_bytes(&closed.labels);
             if let Some(inherited) = self.with_inherited(meter, plan, &labels, id, ctx) {
                 labels = inherited;
             }
@@ -170,9 +169,7 @@ impl Spans {
             }
             let end = last_exit.unwrap_or_else(|| self.now(plan));
             let seconds = nanos_to_seconds(end.saturating_sub(closed.opened));
-            let labels = labels.as_bytes();
-            plan.measure_each(&plan.moments.closed, 1.0, labels, &meter.catalog);
-            plan.measure_each(&plan.moments.duration, seconds, labels, &meter.catalog);
+            plan.measure_closed(seconds, labels.as_bytes(), &meter.catalog);
         }
         for series in &closed.in_flight {
             series.record(-1.0);
@@ -188,7 +185,7 @@ impl Spans {
             return;
         };
         meter.reject_reentrant(plan);
-        let closed = self.table.remove(id.into_u64());
+        let closed = self.table.remove(id.into_u64(), &mut LabelBuf::default());
         self.owed.lock().extend(closed.in_flight);
         self.owes.store(true, Ordering::Release);
     }
