@@ -222,6 +222,7 @@ fn run(steps: &[Step]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_happens_to_spans_in_whatever_order(
         steps in prop::collection::vec(step(), 0..60),
