@@ -16,7 +16,8 @@ pub(crate) const OUTCOME: u8 = u8::MAX;
 
 /// Label values by slot, encoded and in the order of their slots.
 ///
-/// An entry is its slot, its tag, then 8 bytes, or a 4-byte length and text.
+/// An entry is a head of 8 bytes, with its slot, its tag and its length, and then
+/// its value: 8 bytes, or text.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelBuf {
     inline: [u8; INLINE],
@@ -39,9 +40,8 @@ const STR: u8 = 0;
 const I64: u8 = 1;
 const F64: u8 = 2;
 const BOOL: u8 = 3;
-const HEAD: usize = 2;
 const WORD: usize = 8;
-const LENGTH: usize = 4;
+const HEAD: usize = 8;
 
 impl Default for LabelBuf {
     #[inline]
@@ -135,33 +135,23 @@ impl LabelBuf {
 
     #[inline]
     fn append_word(&mut self, slot: u8, tag: u8, word: [u8; WORD]) {
-        let mut entry = [slot, tag, 0, 0, 0, 0, 0, 0, 0, 0];
-        entry[HEAD..].copy_from_slice(&word);
-        self.push(&entry);
+        self.push(&head(slot, tag, WORD));
+        self.push(&word);
     }
 
     #[inline]
     fn append_str(&mut self, slot: u8, limit: usize, text: &str) {
-        let text = cut(text, limit).as_bytes();
-        let [a, b, c, d] = length(text.len());
-        let head = [slot, STR, a, b, c, d];
-        let (start, end) = (self.len, self.len + head.len() + text.len());
-        let Some(entry) = self.inline.get_mut(start..end) else {
-            self.spill(&head);
-            return self.spill(text);
-        };
-        let (to_head, to_text) = entry.split_at_mut(head.len());
-        to_head.copy_from_slice(&head);
-        to_text.copy_from_slice(text);
-        self.len = end;
+        let text = cut(text, limit);
+        self.push(&head(slot, STR, text.len()));
+        self.push(text.as_bytes());
     }
 
     fn append_text(&mut self, slot: u8, limit: usize, text: fmt::Arguments<'_>) {
-        self.push(&[slot, STR, 0, 0, 0, 0]);
+        self.push(&head(slot, STR, 0));
         let start = self.as_bytes().len();
         write_cut(text, limit, |part| self.push(part.as_bytes()));
-        let written = length(self.as_bytes().len() - start);
-        self.bytes_mut()[start - LENGTH..start].copy_from_slice(&written);
+        let written = self.as_bytes().len() - start;
+        self.bytes_mut()[start - HEAD..start].copy_from_slice(&head(slot, STR, written));
     }
 
     #[inline]
@@ -248,12 +238,11 @@ pub(crate) fn decode(stored: &[u8], key: impl Fn(u8) -> Arc<str>) -> Labels {
     Labels::new(labels)
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the builder keeps the limit below 64 KiB"
-)]
-fn length(len: usize) -> [u8; LENGTH] {
-    (len as u32).to_le_bytes()
+/// One number, so that it is stored in one go: read back while its parts are on
+/// their way to memory, it would stall the processor.
+#[inline]
+fn head(slot: u8, tag: u8, len: usize) -> [u8; HEAD] {
+    (u64::from(slot) | u64::from(tag) << 8 | (len as u64) << 16).to_le_bytes()
 }
 
 fn entries(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -267,26 +256,28 @@ fn entries(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The length stands above the slot and the tag.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the length of something in memory"
+)]
 fn entry_len(entry: &[u8]) -> usize {
-    if entry[1] != STR {
-        return HEAD + WORD;
-    }
-    let mut len = [0; LENGTH];
-    len.copy_from_slice(&entry[HEAD..HEAD + LENGTH]);
-    HEAD + LENGTH + u32::from_le_bytes(len) as usize
+    HEAD + (first_word(entry) >> 16) as usize
+}
+
+fn first_word(bytes: &[u8]) -> u64 {
+    let mut word = [0; WORD];
+    word.copy_from_slice(&bytes[..WORD]);
+    u64::from_le_bytes(word)
 }
 
 fn decode_value(entry: &[u8]) -> LabelValue {
-    if entry[1] == STR {
-        let text = String::from_utf8_lossy(&entry[HEAD + LENGTH..]);
-        return LabelValue::Str(text.into());
-    }
-    let mut word = [0; WORD];
-    word.copy_from_slice(&entry[HEAD..]);
-    match entry[1] {
-        I64 => LabelValue::I64(i64::from_le_bytes(word)),
-        F64 => LabelValue::F64(f64::from_le_bytes(word)),
-        _ => LabelValue::Bool(word != [0; WORD]),
+    let (tag, value) = (entry[1], &entry[HEAD..]);
+    match tag {
+        STR => LabelValue::Str(String::from_utf8_lossy(value).into()),
+        I64 => LabelValue::I64(first_word(value).cast_signed()),
+        F64 => LabelValue::F64(f64::from_bits(first_word(value))),
+        _ => LabelValue::Bool(first_word(value) != 0),
     }
 }
 
