@@ -48,6 +48,13 @@ pub(crate) struct Metric {
     instrument: OnceLock<Result<Arc<Instrument>, Arc<Tally>>>,
     series: SeriesSet,
     label_keys: NoPoison<BTreeSet<Arc<str>>>,
+    /// Where what goes to the overflow series is counted, once it does.
+    overflowed: OnceLock<Overflowed>,
+}
+
+struct Overflowed {
+    tally: Arc<Tally>,
+    own: Option<Arc<Series>>,
 }
 
 /// What this crate measures about itself, in the same sinks.
@@ -239,25 +246,38 @@ impl Catalog {
     }
 
     fn count_overflow(&self, metric: &Metric) {
-        let detail = || format!("it has {} series, the most it may have", self.series_cap);
-        self.problems
-            .list(Reason::Overflow, metric.name(), metric.location, detail)
-            .add_one();
-        self.count_own(|own| &own.overflowed, "metric", metric.name());
+        let overflowed = metric.overflowed.get_or_init(|| {
+            let detail = || format!("it has {} series, the most it may have", self.series_cap);
+            let (name, location) = (metric.name(), metric.location);
+            Overflowed {
+                tally: self.problems.list(Reason::Overflow, name, location, detail),
+                own: self.own_series(|own| &own.overflowed, "metric", name),
+            }
+        });
+        overflowed.tally.add_one();
+        if let Some(own) = &overflowed.own {
+            own.record(1.0);
+        }
     }
 
     fn count_own(&self, which: impl Fn(&OwnMetrics) -> &Arc<Metric>, key: &str, value: &str) {
-        let Some(own) = &self.own else { return };
-        let metric = which(own);
+        if let Some(series) = self.own_series(which, key, value) {
+            series.record(1.0);
+        }
+    }
+
+    fn own_series(
+        &self,
+        which: impl Fn(&OwnMetrics) -> &Arc<Metric>,
+        key: &str,
+        value: &str,
+    ) -> Option<Arc<Series>> {
+        let metric = which(self.own.as_ref()?);
         let value = LabelValue::Str(value.into());
         let labels = Labels::new(vec![Label::new(&key.into(), value)]);
-        if let Ok(instrument) = self.settle(metric) {
-            metric
-                .series
-                .admit(&instrument, labels)
-                .series()
-                .record(1.0);
-        }
+        let instrument = self.settle(metric).ok()?;
+        let admitted = metric.series.admit(&instrument, labels);
+        Some(Arc::clone(admitted.series()))
     }
 }
 
@@ -278,6 +298,7 @@ impl Metric {
             instrument: OnceLock::new(),
             series,
             label_keys: NoPoison::default(),
+            overflowed: OnceLock::new(),
         }
     }
 

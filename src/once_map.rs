@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 const WINDOW: usize = 8;
 const FIRST_SEGMENT: usize = 64;
 const GROWTH: usize = 4;
+/// Segments stop growing here: keys whose hashes are all the same, were somebody
+/// able to find them, shall cost time and not memory without bound.
+const LARGEST_SEGMENT: usize = 64 * 1024;
 
 /// Keys and values that are inserted once, never changed and never removed.
 ///
@@ -71,7 +74,7 @@ impl<K, V> OnceMap<K, V> {
                     return &there.value;
                 }
             }
-            size *= GROWTH;
+            size = (size * GROWTH).min(LARGEST_SEGMENT);
             segment = segment.next.get_or_init(|| Box::new(Segment::new(size)));
         }
     }

@@ -29,6 +29,7 @@ const FREE: u64 = 0;
 const GROUP: usize = 4;
 const FIRST_SEGMENT: usize = 512;
 const GROWTH: usize = 4;
+const LARGEST_SEGMENT: usize = 64 * 1024;
 
 /// The registry's span ids hold the index inside a thread's pages, then the
 /// thread, then a generation.
@@ -92,7 +93,7 @@ impl SpanTable {
                     return slot;
                 }
             }
-            size *= GROWTH;
+            size = (size * GROWTH).min(LARGEST_SEGMENT);
             segment = segment.next.get_or_init(|| Box::new(Segment::new(size)));
         }
     }
