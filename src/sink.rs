@@ -42,6 +42,12 @@ pub trait Handle: Send + Sync {
     /// For a counter and an up/down counter it is what to add, for a gauge what
     /// to set, for a histogram what to observe.
     fn record(&self, value: f64);
+
+    /// Whether `record` never panics and never emits anything through `tracing`:
+    /// then it is called without the guard against both. By default it may.
+    fn is_quiet(&self) -> bool {
+        false
+    }
 }
 
 /// All sinks of a layer. A measurement goes to each of them once.
@@ -51,7 +57,13 @@ pub(crate) struct Sinks {
 }
 
 /// One series, by sink. A handle is taken when it is needed for the first time.
-pub(crate) type Handles = Box<[OnceLock<Box<dyn Handle>>]>;
+pub(crate) type Handles = Box<[OnceLock<Resolved>]>;
+
+/// A handle, and whether it is quiet.
+pub(crate) struct Resolved {
+    handle: Box<dyn Handle>,
+    is_quiet: bool,
+}
 
 impl Sinks {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>, problems: Arc<Problems>) -> Self {
@@ -74,10 +86,14 @@ impl Sinks {
         labels: &Labels,
         value: f64,
     ) {
-        for (at, handle) in handles.iter().enumerate() {
-            let recorded = match handle.get() {
-                Some(handle) => call_sink(|| handle.record(value)),
-                None => call_sink(|| self.record_first(at, handle, instrument, labels, value)),
+        for (at, place) in handles.iter().enumerate() {
+            let recorded = match place.get() {
+                Some(resolved) if resolved.is_quiet => {
+                    resolved.handle.record(value);
+                    continue;
+                }
+                Some(resolved) => call_sink(|| resolved.handle.record(value)),
+                None => call_sink(|| self.record_first(at, place, instrument, labels, value)),
             };
             if recorded.is_err() {
                 self.list_panic(instrument);
@@ -91,14 +107,15 @@ impl Sinks {
     fn record_first(
         &self,
         at: usize,
-        place: &OnceLock<Box<dyn Handle>>,
+        place: &OnceLock<Resolved>,
         instrument: &Instrument,
         labels: &Labels,
         value: f64,
     ) {
         let handle = self.sinks[at].series(instrument, labels);
         handle.record(value);
-        let _ = place.set(handle);
+        let is_quiet = handle.is_quiet();
+        let _ = place.set(Resolved { handle, is_quiet });
     }
 
     #[cold]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use tracing::field::Empty;
 use tracing::span::{Attributes, Id};
 use tracing::{Subscriber, debug, debug_span, info, info_span};
@@ -191,13 +191,17 @@ fn sdk_counter_bound(watch: &mut Stopwatch) {
 }
 
 fn provider() -> SdkMeterProvider {
-    let reader = ManualReader::builder().build();
-    SdkMeterProvider::builder().with_reader(reader).build()
+    SdkMeterProvider::builder()
+        .with_periodic_exporter(InMemoryMetricExporter::default())
+        .build()
 }
 
+/// As it is once a reader has collected for the first time.
 fn ours<S>() -> MeterLayer<S> {
-    let builder = tracing_meter::builder().sink(OtelSink::new(provider()));
-    builder.build().unwrap()
+    let provider = provider();
+    let sink = OtelSink::new(provider.clone());
+    provider.force_flush().unwrap();
+    tracing_meter::builder().sink(sink).build().unwrap()
 }
 
 fn under_ours(watch: &mut Stopwatch, operation: impl FnMut(u64)) {

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use opentelemetry::metrics::{
-    BoundCounter, BoundGauge, BoundHistogram, BoundUpDownCounter, Counter, Gauge, Histogram, Meter,
+    BoundGauge, BoundHistogram, BoundUpDownCounter, Counter, Gauge, Histogram, Meter,
     MeterProvider, UpDownCounter,
 };
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
@@ -16,16 +17,22 @@ use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
 
+mod gathered;
+
+use gathered::Gatherer;
+
 /// Records through the instruments of a meter provider, in the scope
 /// `tracing-meter`.
 ///
 /// All instruments are `f64`: an integer and a float of one name are one
 /// stream. Series of an [`SdkMeterProvider`] are bound, which is about eight
-/// times as fast as a call with attributes; of any other provider, that could
-/// drop bound measurements without a word, they are called with attributes.
+/// times as fast as a call with attributes, and its counters are gathered on each
+/// thread, to be handed over when a reader collects. Series of any other provider,
+/// that could drop bound measurements without a word, are called with attributes.
 pub struct OtelSink {
     meter: Meter,
-    can_bind: bool,
+    /// Only of a provider that can bind.
+    gatherer: Option<Arc<Gatherer>>,
     instruments: NoPoison<HashMap<String, OtelInstrument>>,
     _provider: KeptAlive,
 }
@@ -62,9 +69,10 @@ impl OtelSink {
             .build();
         let meter = provider.meter_with_scope(scope);
         let provider: Box<dyn Any + Send + Sync> = Box::new(provider);
+        let can_bind = provider.is::<SdkMeterProvider>();
         Self {
+            gatherer: can_bind.then(|| Gatherer::new(&meter)),
             meter,
-            can_bind: provider.is::<SdkMeterProvider>(),
             instruments: NoPoison::default(),
             _provider: KeptAlive(Some(provider)),
         }
@@ -87,8 +95,8 @@ impl Sink for OtelSink {
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle> {
         let attributes: Vec<KeyValue> = labels.iter().map(attribute).collect();
         let instrument = self.instrument(instrument);
-        if self.can_bind {
-            return instrument.bind(&attributes);
+        if let Some(gatherer) = &self.gatherer {
+            return instrument.bind(&attributes, gatherer);
         }
         Box::new(Unbound {
             instrument,
@@ -100,7 +108,7 @@ impl Sink for OtelSink {
 impl std::fmt::Debug for OtelSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OtelSink")
-            .field("can_bind", &self.can_bind)
+            .field("can_bind", &self.gatherer.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -139,9 +147,9 @@ impl OtelInstrument {
         }
     }
 
-    fn bind(&self, attributes: &[KeyValue]) -> Box<dyn Handle> {
+    fn bind(&self, attributes: &[KeyValue], gatherer: &Arc<Gatherer>) -> Box<dyn Handle> {
         match self {
-            Self::Counter(counter) => Box::new(counter.bind(attributes)),
+            Self::Counter(counter) => gatherer.counter(counter.bind(attributes)),
             Self::UpDownCounter(counter) => Box::new(counter.bind(attributes)),
             Self::Gauge(gauge) => Box::new(gauge.bind(attributes)),
             Self::Histogram(histogram) => Box::new(histogram.bind(attributes)),
@@ -149,15 +157,13 @@ impl OtelInstrument {
     }
 }
 
-impl Handle for BoundCounter<f64> {
-    fn record(&self, value: f64) {
-        self.add(value);
-    }
-}
-
 impl Handle for BoundUpDownCounter<f64> {
     fn record(&self, value: f64) {
         self.add(value);
+    }
+
+    fn is_quiet(&self) -> bool {
+        true
     }
 }
 
@@ -165,11 +171,19 @@ impl Handle for BoundGauge<f64> {
     fn record(&self, value: f64) {
         Self::record(self, value);
     }
+
+    fn is_quiet(&self) -> bool {
+        true
+    }
 }
 
 impl Handle for BoundHistogram<f64> {
     fn record(&self, value: f64) {
         Self::record(self, value);
+    }
+
+    fn is_quiet(&self) -> bool {
+        true
     }
 }
 

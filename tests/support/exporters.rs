@@ -17,7 +17,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics,
 };
-use reader::CustomReader;
+pub use reader::CustomReader;
 use tracing_meter::{Boundaries, FacadeSink, MeterLayerBuilder, OtelSink};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
@@ -116,6 +116,13 @@ impl Exporters {
             .collect()
     }
 
+    /// The names of all metrics in the SDK.
+    pub fn collected_names(&self) -> Vec<String> {
+        let metrics = self.reader.collect_now();
+        let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+        metrics.map(|metric| metric.name().to_owned()).collect()
+    }
+
     pub fn resource_metrics(&self) -> ResourceMetrics {
         self.reader.collect_now()
     }
@@ -200,7 +207,7 @@ pub fn assert_promtool_finds_nothing(scrape: &str) {
 }
 
 /// All series in the SDK: a histogram by its sum.
-fn points(metrics: &ResourceMetrics) -> BTreeMap<String, f64> {
+pub fn points(metrics: &ResourceMetrics) -> BTreeMap<String, f64> {
     let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
     let mut points = BTreeMap::new();
     for metric in metrics {

@@ -1,5 +1,7 @@
 //! A metric reader that collects when a test asks.
 
+#![allow(unreachable_pub, reason = "each test uses its part of this")]
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,10 +12,10 @@ use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Tempora
 
 /// Clones read the same provider.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CustomReader(Arc<ManualReader>);
+pub struct CustomReader(Arc<ManualReader>);
 
 impl CustomReader {
-    pub(crate) fn collect_now(&self) -> ResourceMetrics {
+    pub fn collect_now(&self) -> ResourceMetrics {
         let mut metrics = ResourceMetrics::default();
         self.0.collect(&mut metrics).unwrap();
         metrics

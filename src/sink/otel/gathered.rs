@@ -1,0 +1,123 @@
+//! Counters that are gathered on each thread and handed over at collection.
+//!
+//! A bound counter of the SDK takes four indirect calls and an atomic
+//! read-modify-write, which threads that count the same thing do in turn. A cell
+//! that only its own thread writes takes neither. The SDK runs the callbacks of
+//! observable instruments before it collects: that is when cells are handed over.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use opentelemetry::metrics::{BoundCounter, Meter};
+use thread_local::ThreadLocal;
+
+use crate::no_poison::NoPoison;
+use crate::sink::Handle;
+
+/// The counters of one meter.
+#[derive(Default)]
+pub(super) struct Gatherer {
+    /// Whether the SDK has ever asked. A view may drop the instrument that it
+    /// asks by; then counters are passed on at once.
+    is_asked: AtomicBool,
+    counters: NoPoison<Vec<Weak<GatheredCounter>>>,
+}
+
+impl Gatherer {
+    pub(super) fn new(meter: &Meter) -> Arc<Self> {
+        let gatherer = Arc::new(Self::default());
+        let asked = Arc::clone(&gatherer);
+        // Nothing is ever observed, so nothing of this name is exported.
+        let _ = meter
+            .f64_observable_counter("tracing_meter.gathered")
+            .with_callback(move |_| asked.hand_over())
+            .build();
+        gatherer
+    }
+
+    pub(super) fn counter(self: &Arc<Self>, bound: BoundCounter<f64>) -> Box<dyn Handle> {
+        let counter = Arc::new(GatheredCounter {
+            gatherer: Arc::clone(self),
+            cells: ThreadLocal::new(),
+            handed_over: NoPoison::default(),
+            bound,
+        });
+        let mut counters = self.counters.lock();
+        counters.retain(|counter| counter.strong_count() > 0);
+        counters.push(Arc::downgrade(&counter));
+        drop(counters);
+        Box::new(counter)
+    }
+
+    fn hand_over(&self) {
+        self.is_asked.store(true, Ordering::Relaxed);
+        let counters = self.counters.lock().clone();
+        for counter in counters.iter().filter_map(Weak::upgrade) {
+            counter.hand_over();
+        }
+    }
+}
+
+/// One series, with a sum for each thread.
+struct GatheredCounter {
+    gatherer: Arc<Gatherer>,
+    cells: ThreadLocal<Cell>,
+    handed_over: NoPoison<f64>,
+    bound: BoundCounter<f64>,
+}
+
+impl GatheredCounter {
+    /// Adds to the bound counter what came since the last time.
+    fn hand_over(&self) {
+        let sum: f64 = self.cells.iter().map(Cell::get).sum();
+        let mut handed_over = self.handed_over.lock();
+        // Another collection may have handed over more in the meantime.
+        let due = (sum - *handed_over).max(0.0);
+        *handed_over += due;
+        drop(handed_over);
+        if due > 0.0 {
+            self.bound.add(due);
+        }
+    }
+}
+
+impl Handle for Arc<GatheredCounter> {
+    #[inline]
+    fn record(&self, value: f64) {
+        // A sum of 0 is to be exported, too.
+        if value > 0.0 && self.gatherer.is_asked.load(Ordering::Relaxed) {
+            self.cells.get_or_default().add(value);
+        } else {
+            self.bound.add(value);
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for GatheredCounter {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
+}
+
+/// A sum, as the bits of a float, on a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Cell(AtomicU64);
+
+impl Cell {
+    /// Only called by the thread that the cell belongs to.
+    #[inline]
+    fn add(&self, value: f64) {
+        let sum = self.get() + value;
+        self.0.store(sum.to_bits(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
