@@ -1,6 +1,7 @@
 //! The cases: ours, the peers, and what lies below both.
 
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
@@ -45,6 +46,46 @@ pub(crate) fn all() -> Vec<Case> {
         under_metrics_layer(watch, |_| three());
     });
     case("event/three/ours", |watch| under_ours(watch, |_| three()));
+    case("event/counter_0/metrics_layer", |watch| {
+        under_metrics_layer(watch, |_| counter_0());
+    });
+    case("event/counter_0/ours", |watch| {
+        under_ours(watch, |_| counter_0())
+    });
+    case("event/counter_5/metrics_layer", |watch| {
+        under_metrics_layer(watch, |_| counter_5());
+    });
+    case("event/counter_5/ours", |watch| {
+        under_ours(watch, |_| counter_5())
+    });
+    case("event/gauge_2/metrics_layer", |watch| {
+        under_metrics_layer(watch, |_| gauge_2());
+    });
+    case("event/gauge_2/ours", |watch| {
+        under_ours(watch, |_| gauge_2())
+    });
+    case("event/rotating_64/metrics_layer", |watch| {
+        under_metrics_layer(watch, |n| rotating(n % 64));
+    });
+    case("event/rotating_64/ours", |watch| {
+        under_ours(watch, |n| rotating(n % 64))
+    });
+    case("event/series_10k/metrics_layer", |watch| {
+        let layer = MetricsLayer::new(provider());
+        among_10k_series(Registry::default().with(layer), watch);
+    });
+    case("event/series_10k/ours", |watch| {
+        let builder = tracing_meter::builder().series_limit(20_000);
+        let layer = builder.sink(collected_sink()).build().unwrap();
+        among_10k_series(Registry::default().with(layer), watch);
+    });
+    case("event/two_threads/metrics_layer", |watch| {
+        let layer = MetricsLayer::new(provider());
+        on_two_threads(Registry::default().with(layer), watch);
+    });
+    case("event/two_threads/ours", |watch| {
+        on_two_threads(Registry::default().with(ours()), watch);
+    });
     case("event/ordinary/no_op", |watch| {
         under(Registry::default().with(NoOp), watch, |_| ordinary());
     });
@@ -111,6 +152,42 @@ fn counter_2() {
         region = "eu",
         kind = "image"
     );
+}
+
+fn counter_0() {
+    info!(monotonic_counter.uploads = 1_u64);
+}
+
+fn counter_5() {
+    info!(
+        monotonic_counter.uploads = 1_u64,
+        region = "eu",
+        kind = "image",
+        cached = true,
+        attempt = 3,
+        owner = %"me",
+    );
+}
+
+fn gauge_2() {
+    info!(gauge.free = 12.5, region = "eu", kind = "image");
+}
+
+fn rotating(id: u64) {
+    info!(monotonic_counter.uploads = 1_u64, region = "eu", id);
+}
+
+/// Each of them is known before the watch starts.
+fn among_10k_series(subscriber: impl Subscriber + Send + Sync + 'static, watch: &mut Stopwatch) {
+    tracing::subscriber::with_default(subscriber, || {
+        (0..10_000).for_each(rotating);
+        watch.repeat(|n| rotating(scattered(n) % 10_000));
+    });
+}
+
+/// Numbers in an order that no cache foresees.
+fn scattered(n: u64) -> u64 {
+    n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
 }
 
 fn histogram_2() {
@@ -196,12 +273,38 @@ fn provider() -> SdkMeterProvider {
         .build()
 }
 
-/// As it is once a reader has collected for the first time.
 fn ours<S>() -> MeterLayer<S> {
+    let builder = tracing_meter::builder().sink(collected_sink());
+    builder.build().unwrap()
+}
+
+/// As it is once a reader has collected for the first time.
+fn collected_sink() -> OtelSink {
     let provider = provider();
     let sink = OtelSink::new(provider.clone());
     provider.force_flush().unwrap();
-    tracing_meter::builder().sink(sink).build().unwrap()
+    sink
+}
+
+/// One hot series: the time of an event while both threads count.
+fn on_two_threads(subscriber: impl Subscriber + Send + Sync + 'static, watch: &mut Stopwatch) {
+    const TIMES: u64 = 100_000;
+    let dispatch = tracing::Dispatch::new(subscriber);
+    let together = Barrier::new(2);
+    let count = || {
+        tracing::dispatcher::with_default(&dispatch, || {
+            (0..1_000).for_each(|_| counter_2());
+            together.wait();
+            let start = Instant::now();
+            (0..TIMES).for_each(|_| counter_2());
+            start.elapsed()
+        })
+    };
+    let time = std::thread::scope(|scope| {
+        let other = scope.spawn(count);
+        count().max(other.join().unwrap())
+    });
+    watch.set(time, TIMES, 0);
 }
 
 fn under_ours(watch: &mut Stopwatch, operation: impl FnMut(u64)) {

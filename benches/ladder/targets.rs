@@ -72,6 +72,18 @@ pub(crate) fn all() -> Vec<Target> {
             "event/three/metrics_layer",
             0.30,
         ),
+        ratio(
+            "series_10k/metrics_layer",
+            "event/series_10k/ours",
+            "event/series_10k/metrics_layer",
+            0.50,
+        ),
+        ratio(
+            "two_threads/metrics_layer",
+            "event/two_threads/ours",
+            "event/two_threads/metrics_layer",
+            0.25,
+        ),
         above(
             "ordinary_event/metrics_layer",
             "event/ordinary/ours",

@@ -20,7 +20,25 @@ pub(super) struct Gatherer {
     /// Whether the SDK has ever asked. A view may drop the instrument that it
     /// asks by; then counters are passed on at once.
     is_asked: AtomicBool,
-    counters: NoPoison<Vec<Weak<GatheredCounter>>>,
+    counters: NoPoison<Counters>,
+}
+
+#[derive(Default)]
+struct Counters {
+    all: Vec<Weak<GatheredCounter>>,
+    /// At this number those that are gone are swept out: seldom enough that a
+    /// new one costs the same however many there are.
+    sweep_at: usize,
+}
+
+impl Counters {
+    fn add(&mut self, counter: &Arc<GatheredCounter>) {
+        if self.all.len() >= self.sweep_at {
+            self.all.retain(|counter| counter.strong_count() > 0);
+            self.sweep_at = 2 * self.all.len() + 16;
+        }
+        self.all.push(Arc::downgrade(counter));
+    }
 }
 
 impl Gatherer {
@@ -42,16 +60,13 @@ impl Gatherer {
             handed_over: NoPoison::default(),
             bound,
         });
-        let mut counters = self.counters.lock();
-        counters.retain(|counter| counter.strong_count() > 0);
-        counters.push(Arc::downgrade(&counter));
-        drop(counters);
+        self.counters.lock().add(&counter);
         Box::new(counter)
     }
 
     fn hand_over(&self) {
         self.is_asked.store(true, Ordering::Relaxed);
-        let counters = self.counters.lock().clone();
+        let counters = self.counters.lock().all.clone();
         for counter in counters.iter().filter_map(Weak::upgrade) {
             counter.hand_over();
         }
