@@ -147,32 +147,33 @@ fn the_facade_counts_the_whole_part_of_fractions() {
 fn counts_that_threads_have_gathered_are_there_at_each_collection_and_after_the_layer() {
     let (exporters, builder) = Exporters::new();
     let layer = builder.build().unwrap();
-    let count = || (0..1_000).for_each(|_| info!(monotonic_counter.n = 1));
+    // Often enough to be gathered from the second round on.
+    let count = || (0..2_000).for_each(|_| info!(monotonic_counter.n = 1));
     let collected = || exporters.collected("n", &[]);
     under(Registry::default().with(layer), || {
         count();
-        assert_eq!(collected(), Some(1_000.0));
+        assert_eq!(collected(), Some(2_000.0));
         count();
-        assert_eq!(collected(), Some(2_000.0));
-        assert_eq!(collected(), Some(2_000.0));
+        assert_eq!(collected(), Some(4_000.0));
+        assert_eq!(collected(), Some(4_000.0));
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let worker = || tracing::dispatcher::with_default(&dispatch, count);
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
-            let mut before = 2_000.0;
+            let mut before = 4_000.0;
             while !workers
                 .iter()
                 .all(std::thread::ScopedJoinHandle::is_finished)
             {
                 let now = collected().unwrap();
-                assert!((before..=6_000.0).contains(&now), "{before} {now}");
+                assert!((before..=12_000.0).contains(&now), "{before} {now}");
                 before = now;
             }
         });
-        assert_eq!(collected(), Some(6_000.0));
+        assert_eq!(collected(), Some(12_000.0));
         count();
     });
-    assert_eq!(collected(), Some(7_000.0));
+    assert_eq!(collected(), Some(14_000.0));
     let names = exporters.collected_names();
     assert_eq!(names, ["tracing_meter.series", "n"]);
 }
@@ -194,8 +195,8 @@ fn counts_are_not_lost_when_a_view_drops_everything_else() {
     let sink = OtelSink::new(provider.clone());
     let layer = tracing_meter::builder().sink(sink).build().unwrap();
     under(Registry::default().with(layer), || {
-        for expected in [1.0, 2.0] {
-            info!(monotonic_counter.n = 1);
+        for expected in [2_000.0, 4_000.0] {
+            (0..2_000).for_each(|_| info!(monotonic_counter.n = 1));
             assert_eq!(
                 exporters::points(&reader.collect_now()).get("n{}"),
                 Some(&expected)

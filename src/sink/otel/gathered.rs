@@ -2,17 +2,21 @@
 //!
 //! A bound counter of the SDK takes four indirect calls and an atomic
 //! read-modify-write, which threads that count the same thing do in turn. A cell
-//! that only its own thread writes takes neither. The SDK runs the callbacks of
-//! observable instruments before it collects: that is when cells are handed over.
+//! that only its own thread writes takes neither, but some memory: only series
+//! that are counted often get cells. The SDK runs the callbacks of observable
+//! instruments before it collects: that is when cells are handed over.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use opentelemetry::metrics::{BoundCounter, Meter};
 use thread_local::ThreadLocal;
 
 use crate::no_poison::NoPoison;
 use crate::sink::Handle;
+
+/// From this measurement on a series counts as hot.
+const HOT: u32 = 1_000;
 
 /// The counters of one meter.
 #[derive(Default)]
@@ -54,14 +58,17 @@ impl Gatherer {
     }
 
     pub(super) fn counter(self: &Arc<Self>, bound: BoundCounter<f64>) -> Box<dyn Handle> {
-        let counter = Arc::new(GatheredCounter {
+        Box::new(Arc::new(GatheredCounter {
             gatherer: Arc::clone(self),
-            cells: ThreadLocal::new(),
+            uses: AtomicU32::new(0),
+            cells: OnceLock::new(),
             handed_over: NoPoison::default(),
             bound,
-        });
-        self.counters.lock().add(&counter);
-        Box::new(counter)
+        }))
+    }
+
+    fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Relaxed)
     }
 
     fn hand_over(&self) {
@@ -73,10 +80,12 @@ impl Gatherer {
     }
 }
 
-/// One series, with a sum for each thread.
+/// One series, with a sum for each thread once it is hot.
 struct GatheredCounter {
     gatherer: Arc<Gatherer>,
-    cells: ThreadLocal<Cell>,
+    /// How often it was measured, more or less, until it is hot.
+    uses: AtomicU32,
+    cells: OnceLock<Box<ThreadLocal<Cell>>>,
     handed_over: NoPoison<f64>,
     bound: BoundCounter<f64>,
 }
@@ -84,7 +93,10 @@ struct GatheredCounter {
 impl GatheredCounter {
     /// Adds to the bound counter what came since the last time.
     fn hand_over(&self) {
-        let sum: f64 = self.cells.iter().map(Cell::get).sum();
+        let Some(cells) = self.cells.get() else {
+            return;
+        };
+        let sum: f64 = cells.iter().map(Cell::get).sum();
         let mut handed_over = self.handed_over.lock();
         // Another collection may have handed over more in the meantime.
         let due = (sum - *handed_over).max(0.0);
@@ -99,16 +111,26 @@ impl GatheredCounter {
 impl Handle for Arc<GatheredCounter> {
     #[inline]
     fn record(&self, value: f64) {
-        // A sum of 0 is to be exported, too.
-        if value > 0.0 && self.gatherer.is_asked.load(Ordering::Relaxed) {
-            self.cells.get_or_default().add(value);
-        } else {
-            self.bound.add(value);
+        match self.cells.get() {
+            Some(cells) => cells.get_or_default().add(value),
+            None => self.record_directly(value),
         }
     }
 
     fn is_quiet(&self) -> bool {
         true
+    }
+}
+
+impl GatheredCounter {
+    fn record_directly(self: &Arc<Self>, value: f64) {
+        self.bound.add(value);
+        let uses = self.uses.load(Ordering::Relaxed);
+        if uses < HOT {
+            self.uses.store(uses + 1, Ordering::Relaxed);
+        } else if self.gatherer.is_asked() && self.cells.set(Box::default()).is_ok() {
+            self.gatherer.counters.lock().add(self);
+        }
     }
 }
 
