@@ -70,7 +70,8 @@ impl Boundaries {
 
     /// The boundaries of one metric, named as it is written (`job.wait`), or as
     /// it stands on a scrape (`job_wait_seconds`). With a unit that Prometheus has
-    /// no word for (`EUR`), only the name on a scrape will do (`price_EUR`).
+    /// no word for (`EUR`), only the name on a scrape will do (`price_EUR`). It also
+    /// tells `upload` in bytes from a metric `upload.bytes`.
     pub fn exact(mut self, name: &str, bounds: &[f64]) -> Self {
         self.exact.push(Rule::new(name, bounds));
         self
@@ -194,7 +195,11 @@ impl Rule {
 
 fn is_start_of_a_name(written: &str) -> bool {
     let is_name_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
-    written.starts_with(|c: char| c.is_ascii_alphabetic()) && written.chars().all(is_name_char)
+    let is_separator = |c: char| !c.is_ascii_alphanumeric();
+    let mut pairs = written.chars().zip(written.chars().skip(1));
+    written.starts_with(|c: char| c.is_ascii_alphabetic())
+        && written.chars().all(is_name_char)
+        && !pairs.any(|(one, next)| is_separator(one) && is_separator(next))
 }
 
 fn is_seconds(scraped: &str) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::boundaries::Boundaries;
-use crate::instrument::{Instrument, InvalidUnit, MetricName, Unit};
+use crate::instrument::{Instrument, InvalidName, InvalidUnit, MetricName, Unit};
 use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
@@ -57,6 +57,9 @@ struct Overflowed {
     own: Option<Arc<Series>>,
 }
 
+/// How the names of our own metrics start.
+const OWN_NAMES: &str = "tracing_meter";
+
 /// What this crate measures about itself, in the same sinks.
 struct OwnMetrics {
     rejected: Arc<Metric>,
@@ -84,9 +87,14 @@ impl Catalog {
 
     pub(crate) fn with_own_metrics(mut self) -> Self {
         let own = |name, kind, help| {
-            self.docs.set_help(name, help);
+            // Nothing is measured yet, so it is not too late.
+            let _ = self.docs.set_help(name, help);
             let metric = self.declare(name, kind, Location::OWN);
-            metric.expect("our own names are valid and come first")
+            let metric = metric.expect("our own names are valid and come first");
+            // Takes the name on a scrape, too.
+            let settled = self.settle(&metric);
+            settled.expect("our own names come first");
+            metric
         };
         self.own = Some(OwnMetrics {
             rejected: own(
@@ -123,7 +131,14 @@ impl Catalog {
         kind: Kind,
         location: Location,
     ) -> Result<Arc<Metric>, Arc<Tally>> {
-        let parsed = MetricName::parse(name).map_err(|invalid| {
+        let is_taken =
+            name.to_ascii_lowercase().starts_with(OWN_NAMES) && location != Location::OWN;
+        let parsed = if is_taken {
+            Err(InvalidName("this crate measures itself under it"))
+        } else {
+            MetricName::parse(name)
+        };
+        let parsed = parsed.map_err(|invalid| {
             let detail = || format!("the name is not valid: {}", invalid.0);
             self.problems
                 .list(Reason::InvalidName, name, location, detail)
@@ -138,6 +153,11 @@ impl Catalog {
             return Ok(metric);
         };
         if metric.kind == kind {
+            if metric.name() != name {
+                let detail = || format!("it is one metric with `{}`", metric.name());
+                self.problems
+                    .list(Reason::NameCollision, name, location, detail);
+            }
             return Ok(Arc::clone(metric));
         }
         let detail = || format!("it is a {} since {}", metric.kind, metric.location);
@@ -169,13 +189,21 @@ impl Catalog {
             Ok(()) => Ok(()),
             Err(UnitConflict::TooLate) => {
                 let detail = format!("it was measured before `{unit}` was known");
-                list(Reason::UnitConflict, detail);
+                list(Reason::TooLate, detail);
                 Ok(())
             }
             Err(UnitConflict::Is(before)) => {
                 let detail = format!("the unit is `{}`, here `{unit}`", before.as_str());
                 Err(list(Reason::UnitConflict, detail))
             }
+        }
+    }
+
+    /// Gives a metric its help text. The first one wins.
+    pub(crate) fn declare_help(&self, name: &str, help: &str, location: Location) {
+        if self.docs.set_help(name, help).is_err() {
+            let detail = || "it was measured before its help text was known".to_owned();
+            self.problems.list(Reason::TooLate, name, location, detail);
         }
     }
 

@@ -18,7 +18,6 @@ use std::fmt;
 ///      printable ASCII characters without blanks",
 /// );
 /// ```
-#[derive(Debug)]
 pub struct BuildError {
     kind: ErrorKind,
     culprit: String,
@@ -92,6 +91,13 @@ impl fmt::Display for BuildError {
             ErrorKind::Limit => "limit",
         };
         write!(f, "invalid {what} {}: {}", self.culprit, self.why)
+    }
+}
+
+/// As `Display`: it is what a `main` that returns the error prints.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

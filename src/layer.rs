@@ -35,8 +35,8 @@ use spans::Spans;
 /// Dropping the layer (by `reload`, say) ends its in-flight counts: for each
 /// span that it has seen open, and not close, it takes back what it has added.
 pub struct MeterLayer<S> {
-    /// Stands for this layer among the subscriber's per-layer filters. It only
-    /// keeps their shared state right; what is measured is decided by plans.
+    /// Stands for this layer among the subscriber's per-layer filters, and says
+    /// which callsites it wants. What is measured is decided by plans.
     filtered: Filtered<NoLayer, CallsiteFilter, S>,
     /// Whether the subscriber gave the filter its id. A layer that `reload`
     /// puts in place later gets none, and must not use the filter.
@@ -94,8 +94,10 @@ where
         }
     }
 
-    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        !self.has_filter_id || self.filtered.enabled(metadata, ctx)
+    /// Says nothing to the filter, whose bit is never set then: there is no state
+    /// of this layer's that a thread could be left with.
+    fn enabled(&self, _: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        true
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -106,9 +108,6 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if self.has_filter_id {
-            self.filtered.on_new_span(attrs, id, ctx.clone());
-        }
         let Some(plan) = self.meter.plan(attrs.metadata()) else {
             return;
         };
@@ -126,9 +125,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if self.has_filter_id {
-            self.filtered.on_event(event, ctx.clone());
-        }
+        self.spans.pay_back();
         let Some(plan) = self.meter.plan(event.metadata()) else {
             return;
         };
@@ -136,7 +133,7 @@ where
             return self.meter.reject_reentrant(plan);
         }
         if plan.fails_its_span {
-            self.spans.fail_span_of(event, &ctx);
+            self.spans.fail_span_of(&self.meter, event, &ctx);
         }
         self.meter.event(plan, event, |labels| {
             self.spans

@@ -47,6 +47,10 @@
 //! | `label.KEY = v` | | a label; on a span the only one, beside the allow-lists |
 //! | `describe.NAME = "help"`, `unit.NAME = "By"` | | what the metric means |
 //!
+//! `#[instrument(fields(in_flight.jobs))]` takes a field without a value; in
+//! `info_span!` its value is `tracing::field::Empty`. On an event the four that are
+//! for spans are ordinary fields.
+//!
 //! An event's other fields are its labels, but for `message` and `log.*`. A
 //! span's are not, since `#[instrument]` records every argument: name them in
 //! [`span_labels`](MeterLayerBuilder::span_labels), or in
@@ -125,6 +129,11 @@ pub use sink::FacadeSink;
 #[cfg(feature = "otel")]
 pub use sink::OtelSink;
 pub use sink::{Handle, LogSink, MemorySink, Sink, Snapshot};
+
+/// The README's programs compile.
+#[cfg(all(doctest, feature = "otel", feature = "prometheus"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// A builder of a [`MeterLayer`] that measures by the names of fields.
 pub fn builder() -> MeterLayerBuilder {

@@ -154,13 +154,8 @@ impl Plan {
 
     #[inline]
     fn route(&self, key: &Key<'_>) -> Option<&Route> {
-        // An empty box points nowhere, and comparing nothing there takes some
-        // processors as long as a whole event.
-        let is_key = |known: &Box<[u8]>| {
-            let (known, wanted) = (&**known, key.labels);
-            known.is_empty() && wanted.is_empty() || known == wanted
-        };
-        self.routes.get(key.hash, is_key)
+        self.routes
+            .get(key.hash, |known| is_same(known, key.labels))
     }
 
     #[inline]
@@ -239,7 +234,7 @@ impl Plan {
     fn reject(&self, rejected: &Rejected, catalog: &Catalog) {
         let tally = match &self.measures[usize::from(rejected.measure)].target {
             Ok(metric) => {
-                let detail = || format!("`{}`", rejected.shown);
+                let detail = || rejected.shown.clone();
                 let (name, location) = (metric.name(), self.location);
                 catalog
                     .problems()
@@ -255,7 +250,7 @@ impl Plan {
         for (doc, text) in &rare.docs {
             let doc = &self.fields.docs[usize::from(*doc)];
             match doc.says {
-                Says::Help => catalog.docs().set_help(doc.metric, text),
+                Says::Help => catalog.declare_help(doc.metric, text, self.location),
                 Says::Unit => {
                     let declared = catalog.declare_unit(doc.metric, text, self.location);
                     if let Err(tally) = declared {
@@ -270,7 +265,7 @@ impl Plan {
 
     fn refuse_unit(&self, metric: &str, tally: &Arc<Tally>) {
         for planned in &self.measures {
-            if planned.target.as_ref().is_ok_and(|t| t.name() == metric) {
+            if is_named(planned, metric) {
                 let _ = planned.unit_conflict.set(Arc::clone(tally));
             }
         }
@@ -289,6 +284,19 @@ impl Moments {
     pub(crate) fn have_outcome(&self) -> bool {
         !(self.closed.is_empty() && self.duration.is_empty())
     }
+}
+
+/// An empty box points nowhere, and comparing nothing there takes some processors
+/// as long as a whole event.
+#[inline]
+fn is_same(known: &[u8], wanted: &[u8]) -> bool {
+    known.is_empty() && wanted.is_empty() || known == wanted
+}
+
+/// OpenTelemetry's names ignore case.
+fn is_named(planned: &PlannedMeasure, metric: &str) -> bool {
+    let target = planned.target.as_ref();
+    target.is_ok_and(|target| target.name().eq_ignore_ascii_case(metric))
 }
 
 impl Reading {

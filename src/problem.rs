@@ -22,16 +22,19 @@ pub enum Reason {
     /// A callsite has more labels or measures than it may have. The first ones
     /// count, the rest is left out.
     TooMany,
-    /// Two label keys of one callsite are the same on a Prometheus scrape. Its
-    /// values are joined there by `;`, as OpenTelemetry prescribes.
+    /// Two fields of one callsite give the same label, of which the last recorded
+    /// counts; or two labels that are the same on a Prometheus scrape, where their
+    /// values are joined by `;`, as OpenTelemetry prescribes.
     LabelCollision,
     /// The name already belongs to an instrument of another kind.
     KindConflict,
-    /// The name already belongs to an instrument of another unit. Without a
-    /// rejected measurement: the unit came after the first measurement, which
-    /// the exporters have without it.
+    /// The name already belongs to an instrument of another unit.
     UnitConflict,
-    /// Another instrument has the same name on a Prometheus scrape.
+    /// A unit or a help text came after the first measurement: the exporters have
+    /// the metric without it. Nothing is rejected.
+    TooLate,
+    /// Another instrument has the same name on a Prometheus scrape, or, without a
+    /// rejected measurement, this name in other case: then both are one metric.
     NameCollision,
     /// A text, a boolean or an error where a number has to be.
     NotANumber,
@@ -63,6 +66,7 @@ impl Reason {
             Self::LabelCollision => "label_collision",
             Self::KindConflict => "kind_conflict",
             Self::UnitConflict => "unit_conflict",
+            Self::TooLate => "too_late",
             Self::NameCollision => "name_collision",
             Self::NotANumber => "not_a_number",
             Self::NotFinite => "not_finite",
@@ -170,8 +174,8 @@ impl Problem {
         &self.detail
     }
 
-    /// How many measurements were rejected. 0 if the callsite is known to be
-    /// wrong, but has not measured yet.
+    /// How many measurements were rejected, or went to the overflow series. 0 if
+    /// nothing was, or the callsite has not measured yet.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
@@ -180,17 +184,13 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            reason,
-            metric,
-            location,
-            detail,
-            count,
-        } = self;
-        write!(
-            f,
-            "{location}: {metric}: {reason}: {detail} ({count} times)"
-        )
+        let (location, metric, reason) = (self.location, &self.metric, self.reason);
+        write!(f, "{location}: {metric}: {reason}: {}", self.detail)?;
+        match self.count {
+            0 => Ok(()),
+            1 => f.write_str(" (once)"),
+            count => write!(f, " ({count} times)"),
+        }
     }
 }
 

@@ -39,6 +39,9 @@ pub trait Sink: Send + Sync + 'static {
 pub trait Handle: Send + Sync {
     /// Records one measurement: finite, and not negative for a counter.
     ///
+    /// If it panics, this sink lacks the measurement: an in-flight count of its is
+    /// off by one then.
+    ///
     /// For a counter and an up/down counter it is what to add, for a gauge what
     /// to set, for a histogram what to observe.
     fn record(&self, value: f64);

@@ -112,6 +112,19 @@ impl<R: ReadField> Visit for Visitor<R> {
     }
 }
 
+impl Value<'_> {
+    /// What kind of value this is, where it does not show.
+    pub(crate) const fn how_recorded(&self) -> &'static str {
+        match self {
+            Self::Text(_) => ", recorded as text with `?` or `%`",
+            Self::Str(_) => ", a text",
+            Self::Bool(_) => ", a boolean",
+            Self::Error(_) => ", an error",
+            Self::I64(_) | Self::U64(_) | Self::I128(_) | Self::U128(_) | Self::F64(_) => "",
+        }
+    }
+}
+
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -90,6 +90,7 @@ fn both_exporters_have_the_same_boundaries_from_one_setting() {
         info!(histogram.exact.wait = 1, unit.exact.wait = "s");
         info!(histogram.job.size = 1);
         info!(histogram.some.seconds = 1);
+        info!(histogram.seconds = 1);
         drop(info_span!("s", duration.span = Empty));
         info!(histogram.plain = 1);
     });
@@ -97,6 +98,7 @@ fn both_exporters_have_the_same_boundaries_from_one_setting() {
         ("exact.wait", "exact_wait_seconds", &[1.0, 2.0][..]),
         ("job.size", "job_size_bytes", &[3.0]),
         ("some.seconds", "some_seconds", &[4.0, 5.0]),
+        ("seconds", "seconds", &[4.0, 5.0]),
         ("span", "span_seconds", &[4.0, 5.0]),
         ("plain", "plain", &[6.0]),
     ] {
@@ -117,6 +119,18 @@ fn labels_that_are_one_on_a_scrape_are_joined_there_and_stay_apart_in_the_sdk() 
         exporters.collected("n", &[("x.y", "a"), ("x_y", "b")]),
         Some(1.0)
     );
+}
+
+#[test]
+fn a_label_without_text_is_no_label_on_a_scrape() {
+    let (exporters, builder) = Exporters::new();
+    let layer = builder.build().unwrap();
+    under(Registry::default().with(layer), || {
+        info!(monotonic_counter.n = 1);
+        info!(monotonic_counter.n = 5, region = "");
+    });
+    assert_eq!(exporters.scraped("n_total", &[]), Some(6.0));
+    assert!(!exporters.scrape().contains("region"));
 }
 
 #[test]

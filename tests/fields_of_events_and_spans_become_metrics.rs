@@ -329,11 +329,40 @@ fn a_panic_is_an_outcome_and_a_span_of_a_destructor_is_not_its_victim() {
 }
 
 #[test]
+fn a_span_that_only_carries_labels_keeps_no_error_from_the_measured_one() {
+    let measured = measure_with(
+        |builder| builder.inherited_labels(["tenant"]),
+        || {
+            let _outer = info_span!("outer", calls.job = Empty).entered();
+            let _inner = info_span!("inner", tenant = "acme").entered();
+            error!(error = "boom");
+        },
+    );
+    assert_eq!(measured.value("job", &[("outcome", "error")]), Some(1.0));
+}
+
+#[test]
+fn a_future_that_is_dropped_while_another_panics_did_not_panic() {
+    use tracing::Instrument as _;
+    let measured = measure(|| {
+        let waiting = std::future::pending::<()>().instrument(info_span!("a", calls.a = Empty));
+        let panics = async { panic!("on purpose") }.instrument(info_span!("b", calls.b = Empty));
+        let both = async { tokio::join!(waiting, panics) };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(both)));
+    });
+    assert_eq!(measured.value("a", &[("outcome", "ok")]), Some(1.0));
+    assert_eq!(measured.value("b", &[("outcome", "panic")]), Some(1.0));
+}
+
+#[test]
 fn a_destructors_visit_to_a_span_is_not_its_panic() {
     struct Connection(Span);
     impl Drop for Connection {
         fn drop(&mut self) {
-            self.0.in_scope(|| {});
+            self.0.in_scope(|| self.0.in_scope(|| {}));
         }
     }
     let measured = measure(|| {
@@ -360,7 +389,11 @@ fn an_outcome_that_the_span_records_itself_wins() {
         span.record("outcome", "hit");
         drop(span);
         drop(info_span!("t", calls.t = Empty, label.outcome = "mine"));
+        let late = info_span!("late", calls.late = Empty, outcome = Empty, gauge.g = Empty);
+        late.record("outcome", "known");
+        late.record("gauge.g", 1);
     });
+    assert_eq!(measured.value("g", &[]), Some(1.0));
     assert_eq!(measured.value("s", &[("outcome", "hit")]), Some(1.0));
     assert_eq!(measured.snapshot.samples("f", &[]), [1.0, -1.0]);
     assert_eq!(measured.value("t", &[("outcome", "mine")]), Some(1.0));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use support::{measure, measure_with};
 use tracing::field::Empty;
-use tracing::{info, info_span};
+use tracing::{Level, event, info, info_span};
 use tracing_meter::{
     Boundaries, BuildError, Convention, Handle, Instrument, Kind, Labels, Measure, MemorySink,
     MeterLayerBuilder, Recipe, Sink,
@@ -91,15 +91,53 @@ fn a_name_keeps_its_first_unit() {
         info!(histogram.size = 2, unit.size = "s");
         info!(histogram.size = 3);
         info!(gauge.plain = 1);
-        info!(gauge.plain = 2, unit.plain = "s");
+        info!(
+            gauge.plain = 2,
+            unit.plain = "s",
+            describe.plain = "Comes late."
+        );
+        info!(histogram.Wait = 1, unit.Wait = "s");
+        info!(histogram.wait = 9, unit.wait = "ms");
     });
     assert_eq!(measured.snapshot.samples("size", &[]), [1.0, 3.0]);
+    assert_eq!(measured.snapshot.samples("Wait", &[]), [1.0]);
     // The exporters have it without a unit by then, but the number is right.
     assert_eq!(measured.snapshot.samples("plain", &[]), [1.0, 2.0]);
     assert_eq!(
         measured.problems(),
-        ["unit_conflict size 1", "unit_conflict plain 0"]
+        [
+            "unit_conflict size 1",
+            "too_late plain 0",
+            "unit_conflict wait 1",
+            "name_collision wait 0",
+        ]
     );
+}
+
+#[test]
+fn a_unit_that_turns_out_wrong_stops_a_callsite_that_has_measured() {
+    fn measure_wait(unit: Option<&str>) {
+        info!(histogram.wait = 1, unit.wait = unit);
+    }
+    let measured = measure_with(
+        |builder| builder.unit("wait", "s"),
+        || {
+            measure_wait(None);
+            measure_wait(Some("By"));
+            measure_wait(None);
+        },
+    );
+    assert_eq!(measured.snapshot.samples("wait", &[]), [1.0]);
+    assert_eq!(measured.problems(), ["unit_conflict wait 2"]);
+}
+
+#[test]
+fn the_sdks_own_targets_are_not_measured() {
+    let measured = measure(|| {
+        event!(target: "opentelemetry_sdk", Level::INFO, monotonic_counter.n = 1);
+        event!(target: "elsewhere", Level::INFO, monotonic_counter.n = 1);
+    });
+    assert_eq!(measured.value("n", &[]), Some(1.0));
 }
 
 #[test]
@@ -124,10 +162,12 @@ fn names_units_and_labels_that_are_none_are_listed() {
     let measured = measure(|| {
         info!("monotonic_counter." = 1);
         info!("gauge.two words" = 1);
+        info!(counter.tracing_meter.rejected = 1);
         info!(gauge.warm = 1, unit.warm = "two words");
         info!(histogram.size = 1, le = 5, quantile = 2, kept = "k");
         info!(gauge.r = 1, __name__ = "other");
         info!(gauge.g = 1, x.y = 1, x_y = 2);
+        info!(gauge.twice = 1, k = "plain", label.k = "label");
     });
     assert_eq!(measured.value("warm", &[]), Some(1.0));
     assert_eq!(measured.value("r", &[]), Some(1.0));
@@ -136,10 +176,12 @@ fn names_units_and_labels_that_are_none_are_listed() {
         [
             "invalid_name  1",
             "invalid_name two words 1",
+            "invalid_name tracing_meter.rejected 1",
             "invalid_unit warm 0",
             "invalid_label size 0",
             "invalid_label r 0",
             "label_collision g 0",
+            "label_collision twice 0",
         ]
     );
     assert_eq!(measured.value("size", &[("kept", "k")]), Some(1.0));
@@ -238,7 +280,8 @@ fn a_display_that_fails_does_no_harm() {
         drop(info_span!("s", calls.s = Empty, otel.status_code = %Failing));
     });
     assert_eq!(measured.problems(), ["not_a_number x 1"]);
-    assert_eq!(measured.handle.problems()[0].detail(), "`begun`");
+    let detail = measured.handle.problems()[0].detail().to_owned();
+    assert_eq!(detail, "`begun`, recorded as text with `?` or `%`");
     assert_eq!(measured.value("n", &[("label", "begun")]), Some(1.0));
     assert_eq!(measured.value("s", &[("outcome", "ok")]), Some(1.0));
 }
@@ -369,8 +412,14 @@ impl Handle for Panicking {
 fn a_sink_that_panics_takes_neither_the_program_nor_the_other_sinks_along() {
     let panicking = Panicking::default();
     let told = panicking.clone();
+    let after = MemorySink::new();
     let measured = measure_with(
-        |builder| builder.own_metrics(false).sink(panicking),
+        |builder| {
+            builder
+                .own_metrics(false)
+                .sink(panicking)
+                .sink(after.clone())
+        },
         || {
             for panics in [1, 0, 1, 0] {
                 told.0.store(panics, Ordering::Relaxed);
@@ -379,6 +428,7 @@ fn a_sink_that_panics_takes_neither_the_program_nor_the_other_sinks_along() {
         },
     );
     assert_eq!(measured.value("n", &[]), Some(4.0));
+    assert_eq!(after.snapshot().value("n", &[]), Some(4.0));
     assert_eq!(measured.problems(), ["sink_panicked n 2"]);
 }
 
@@ -421,6 +471,7 @@ fn bad_configuration_is_an_error_that_names_what_is_wrong() {
         error.is_label() && error.to_string().contains("``"),
         "{error}"
     );
+    assert_eq!(format!("{error:?}"), error.to_string());
     let descending = Boundaries::new().prefix("job.", &[2.0, 1.0]);
     let error = refused(|builder| builder.boundaries(descending));
     assert!(
@@ -437,7 +488,12 @@ fn bad_configuration_is_an_error_that_names_what_is_wrong() {
         error.is_limit() && error.to_string().contains("`label_limit`"),
         "{error}"
     );
-    for (label, other) in [("le", "x"), ("__name__", "x"), ("x.y", "x_y")] {
+    for (label, other) in [
+        ("outcome", "x"),
+        ("le", "x"),
+        ("__name__", "x"),
+        ("x.y", "x_y"),
+    ] {
         let error = refused(|builder| builder.inherited_labels([other, label]));
         assert!(
             error.is_label() && error.to_string().contains(label),

@@ -22,6 +22,14 @@ use crate::harness::{Case, Stopwatch};
 /// Every case of the ladder.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
+    add_headlines(&mut cases);
+    add_breadth(&mut cases);
+    add_bystanders_and_spans(&mut cases);
+    cases
+}
+
+/// One event, by what it costs elsewhere.
+fn add_headlines(cases: &mut Vec<Case>) {
     let mut case = |name, run| cases.push(Case { name, run });
     case("call/atomic_add", atomic_add);
     case("call/sdk_counter_2", sdk_counter);
@@ -46,29 +54,34 @@ pub(crate) fn all() -> Vec<Case> {
         under_metrics_layer(watch, |_| three());
     });
     case("event/three/ours", |watch| under_ours(watch, |_| three()));
+}
+
+/// More and fewer labels, series and threads.
+fn add_breadth(cases: &mut Vec<Case>) {
+    let mut case = |name, run| cases.push(Case { name, run });
     case("event/counter_0/metrics_layer", |watch| {
         under_metrics_layer(watch, |_| counter_0());
     });
     case("event/counter_0/ours", |watch| {
-        under_ours(watch, |_| counter_0())
+        under_ours(watch, |_| counter_0());
     });
     case("event/counter_5/metrics_layer", |watch| {
         under_metrics_layer(watch, |_| counter_5());
     });
     case("event/counter_5/ours", |watch| {
-        under_ours(watch, |_| counter_5())
+        under_ours(watch, |_| counter_5());
     });
     case("event/gauge_2/metrics_layer", |watch| {
         under_metrics_layer(watch, |_| gauge_2());
     });
     case("event/gauge_2/ours", |watch| {
-        under_ours(watch, |_| gauge_2())
+        under_ours(watch, |_| gauge_2());
     });
     case("event/rotating_64/metrics_layer", |watch| {
         under_metrics_layer(watch, |n| rotating(n % 64));
     });
     case("event/rotating_64/ours", |watch| {
-        under_ours(watch, |n| rotating(n % 64))
+        under_ours(watch, |n| rotating(n % 64));
     });
     case("event/series_10k/metrics_layer", |watch| {
         let layer = MetricsLayer::new(provider());
@@ -86,6 +99,11 @@ pub(crate) fn all() -> Vec<Case> {
     case("event/two_threads/ours", |watch| {
         on_two_threads(Registry::default().with(ours()), watch);
     });
+}
+
+/// What others pay, and spans.
+fn add_bystanders_and_spans(cases: &mut Vec<Case>) {
+    let mut case = |name, run| cases.push(Case { name, run });
     case("event/ordinary/no_op", |watch| {
         under(Registry::default().with(NoOp), watch, |_| ordinary());
     });
@@ -143,7 +161,6 @@ pub(crate) fn all() -> Vec<Case> {
             hand_measured_span();
         });
     });
-    cases
 }
 
 fn counter_2() {

@@ -18,6 +18,9 @@ struct Doc {
     closed: bool,
 }
 
+/// The metric was measured already.
+pub(crate) struct TooLate;
+
 /// Why a unit is not taken.
 pub(crate) enum UnitConflict {
     /// The metric has this one.
@@ -27,11 +30,16 @@ pub(crate) enum UnitConflict {
 }
 
 impl Docs {
-    /// The first help text wins.
-    pub(crate) fn set_help(&self, name: &str, help: &str) {
+    /// The first help text wins. An error says that the exporters have the metric
+    /// without one already.
+    pub(crate) fn set_help(&self, name: &str, help: &str) -> Result<(), TooLate> {
         let mut docs = self.0.lock();
         let doc = docs.entry(name.to_ascii_lowercase()).or_default();
+        if doc.help.is_none() && doc.closed {
+            return Err(TooLate);
+        }
         doc.help.get_or_insert_with(|| help.into());
+        Ok(())
     }
 
     pub(crate) fn set_unit(&self, name: &str, unit: Unit) -> Result<(), UnitConflict> {

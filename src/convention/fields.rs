@@ -22,6 +22,8 @@ use crate::kind::Kind;
 /// | `label.KEY = v` | | a label |
 /// | `describe.NAME = "help"`, `unit.NAME = "By"` | | what the metric means |
 ///
+/// In `info_span!` a field without a value is written `= tracing::field::Empty`.
+///
 /// An event's other fields are labels, but for `message` and `log.*`. On a span
 /// only `label.KEY` is, and what the layer's allow-lists name.
 #[derive(Clone, Copy, Debug, Default)]

@@ -206,6 +206,8 @@ fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
             "the key is empty"
         } else if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
             "the key holds a blank or a control character"
+        } else if key == "outcome" {
+            "each span has its own"
         } else if is_reserved(&prometheus_name::of_label(&key)) {
             "Prometheus reserves the key"
         } else if let Some(same) = same_on_a_scrape(&key, &parsed) {
@@ -258,7 +260,8 @@ fn document(
 ) -> Result<(), BuildError> {
     for (metric, help) in help {
         check_name(metric)?;
-        catalog.docs().set_help(metric, help);
+        // Nothing is measured yet, so it is not too late.
+        let _ = catalog.docs().set_help(metric, help);
     }
     for (metric, unit) in units {
         check_name(metric)?;

@@ -51,6 +51,10 @@ fn parse(directives: &str, origin: &str) -> Result<Option<Targets>, BuildError> 
         if directive.ends_with('=') {
             return Err(error("the level is missing".to_owned()));
         }
+        let target = directive.split('=').next().unwrap_or_default();
+        if target.is_empty() || target.replace("::", "").contains([' ', '/', '*', ':']) {
+            return Err(error("its target is no path of a module".to_owned()));
+        }
         if directive.contains(['[', '{', ']', '}']) {
             let why = "spans and fields are for an `EnvFilter` on the layer";
             return Err(error(why.to_owned()));

@@ -25,8 +25,7 @@ impl CallsiteFilter {
 
 impl<S> Filter<S> for CallsiteFilter {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        // Only asked for callsites that some layer wants. What it says decides
-        // nothing: the layer goes by its plans.
+        // Never asked: the layer answers for itself.
         true
     }
 

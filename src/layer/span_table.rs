@@ -21,8 +21,6 @@ pub(super) const PANICKED: u8 = 2;
 pub(super) const TIMED: u8 = 4;
 /// It was opened while its thread was panicking already.
 pub(super) const OPENED_IN_PANIC: u8 = 8;
-/// It was entered then.
-pub(super) const ENTERED_IN_PANIC: u8 = 16;
 
 const FREE: u64 = 0;
 /// How many slots of a segment a span may take: half a cache line of ids.
@@ -57,6 +55,8 @@ struct Segment {
 pub(super) struct Slot {
     marks: AtomicU8,
     last_exit: AtomicU64,
+    /// How often it was entered, and not yet left, while its thread was panicking.
+    visits_in_panic: AtomicU8,
     state: NoPoison<SpanState>,
 }
 
@@ -186,8 +186,15 @@ impl Slot {
         self.marks.fetch_or(mark, Ordering::Relaxed);
     }
 
-    pub(super) fn unmark(&self, mark: u8) {
-        self.marks.fetch_and(!mark, Ordering::Relaxed);
+    pub(super) fn visit_in_panic(&self) {
+        self.visits_in_panic.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether what is left was entered during the panic, too.
+    pub(super) fn ends_visit_in_panic(&self) -> bool {
+        let less = |visits: u8| visits.checked_sub(1);
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.visits_in_panic.fetch_update(set, get, less).is_ok()
     }
 
     pub(super) fn marks(&self) -> u8 {
@@ -214,6 +221,7 @@ impl Slot {
         state.labels.clear();
         drop(state);
         self.last_exit.store(0, Ordering::Relaxed);
+        self.visits_in_panic.store(0, Ordering::Relaxed);
         closed
     }
 }

@@ -6,19 +6,21 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Event, Subscriber};
+use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::span_table::{
-    ENTERED_IN_PANIC, FAILED, OPENED_IN_PANIC, PANICKED, Slot, SpanTable, TIMED,
-};
+use super::span_table::{FAILED, OPENED_IN_PANIC, PANICKED, Slot, SpanTable, TIMED};
 use crate::labels::{LabelBuf, OUTCOME};
 use crate::meter::Meter;
 use crate::no_poison::NoPoison;
 use crate::plan::{Plan, Recorded};
+use crate::reentrancy::is_inside_a_sink;
 use crate::series::Series;
 use crate::value::Value;
+
+/// The last exit of a span whose time is of no interest.
+const UNTIMED: u64 = 1;
 
 /// The spans that are open and measured.
 pub(super) struct Spans {
@@ -38,6 +40,13 @@ impl Default for Spans {
             owed: NoPoison::default(),
             owes: AtomicBool::new(false),
         }
+    }
+}
+
+impl Drop for Spans {
+    fn drop(&mut self) {
+        // As in the table, whose spans are given back after this.
+        tracing_core::dispatcher::with_default(&Dispatch::none(), || self.pay_what_is_owed());
     }
 }
 
@@ -122,7 +131,7 @@ impl Spans {
         if std::thread::panicking()
             && let Some(slot) = self.table.get(id.into_u64())
         {
-            slot.mark(ENTERED_IN_PANIC);
+            slot.visit_in_panic();
         }
     }
 
@@ -130,15 +139,9 @@ impl Spans {
         let Some(slot) = self.table.get(id.into_u64()) else {
             return;
         };
-        if slot.marks() & TIMED != 0 {
-            slot.set_last_exit(self.nanos());
-        }
-        if !std::thread::panicking() {
-            return;
-        }
-        if slot.marks() & ENTERED_IN_PANIC != 0 {
-            slot.unmark(ENTERED_IN_PANIC);
-        } else {
+        let is_timed = slot.marks() & TIMED != 0;
+        slot.set_last_exit(if is_timed { self.nanos() } else { UNTIMED });
+        if std::thread::panicking() && !slot.ends_visit_in_panic() {
             mark_panic(slot);
         }
     }
@@ -150,8 +153,12 @@ impl Spans {
         let Some(slot) = self.table.get(id.into_u64()) else {
             return;
         };
-        mark_panic(slot);
-        let (marks, last_exit) = (slot.marks(), slot.last_exit());
+        let last_exit = slot.last_exit();
+        // If it was entered, its exit has seen whether it was a panic that left it.
+        if std::thread::panicking() && last_exit.is_none() {
+            mark_panic(slot);
+        }
+        let marks = slot.marks();
         let mut labels = LabelBuf::default();
         let closed = self.table.remove(id.into_u64(), &mut labels);
         if let Some(plan) = closed.callsite.and_then(|callsite| meter.plan(callsite))
@@ -190,10 +197,15 @@ impl Spans {
         self.owes.store(true, Ordering::Release);
     }
 
-    fn pay_back(&self) {
-        if !self.owes.load(Ordering::Acquire) {
-            return;
+    #[inline]
+    pub(super) fn pay_back(&self) {
+        if self.owes.load(Ordering::Acquire) && !is_inside_a_sink() {
+            self.pay_what_is_owed();
         }
+    }
+
+    #[cold]
+    fn pay_what_is_owed(&self) {
         self.owes.store(false, Ordering::Relaxed);
         let owed = std::mem::take(&mut *self.owed.lock());
         for series in owed {
@@ -201,17 +213,19 @@ impl Spans {
         }
     }
 
-    /// An error happened: the innermost measured span that it happened in failed.
+    /// An error happened: the innermost span with an outcome that it happened in failed.
     ///
     /// Whether there is an unmeasured span in between is up to other layers'
     /// filters, which shall not change an outcome.
-    pub(super) fn fail_span_of<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    pub(super) fn fail_span_of<S>(&self, meter: &Meter, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let mut span = ctx.event_span(event);
         while let Some(here) = span {
-            if let Some(slot) = self.table.get(here.id().into_u64()) {
+            if let Some((slot, plan)) = self.find(meter, &here.id())
+                && plan.moments.have_outcome()
+            {
                 return slot.mark(FAILED);
             }
             span = here.parent();
@@ -307,7 +321,7 @@ fn opening_marks(plan: &Plan, recorded: &Recorded) -> u8 {
 
 /// A span that was opened by a destructor, during a panic, did not panic itself.
 fn mark_panic(slot: &Slot) {
-    if std::thread::panicking() && slot.marks() & OPENED_IN_PANIC == 0 {
+    if slot.marks() & OPENED_IN_PANIC == 0 {
         slot.mark(PANICKED);
     }
 }

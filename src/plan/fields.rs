@@ -128,7 +128,7 @@ impl Recorded {
 
     #[cold]
     fn reject(&mut self, measure: u8, reason: Reason, value: &Value<'_>) {
-        let shown = format_cut(value, MAX_SHOWN);
+        let shown = format!("`{}`{}", format_cut(value, MAX_SHOWN), value.how_recorded());
         let rejected = Rejected {
             measure,
             reason,

@@ -51,8 +51,8 @@ impl FacadeSink {
     }
 
     /// A sink of the global recorder, which may be installed later: what was
-    /// measured before is handed over then (of a histogram, the first 1024
-    /// measurements of each series).
+    /// measured before is handed over with the next measurement of anything (of a
+    /// histogram, the first 1024 measurements of each series).
     ///
     /// Two kinds of recorder cannot be told from the global one, or from none; give
     /// them to [`new`](Self::new) instead: a local one
@@ -199,6 +199,11 @@ impl Naming {
             let before = joined.remove(&key);
             let value = before.map_or(value.clone(), |before| format!("{before};{value}"));
             joined.insert(key, value);
+        }
+        if self == Self::Prometheus {
+            // To Prometheus a label without text is no label: with both, it would
+            // take one of two series for the other.
+            joined.retain(|_, value| !value.is_empty());
         }
         joined
             .into_iter()

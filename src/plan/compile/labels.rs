@@ -34,6 +34,8 @@ impl Compiler<'_> {
     fn slot_of(&self, key: &str, keys: &mut Vec<Arc<str>>, rules: &LabelRules) -> Option<u8> {
         let known = keys.iter().position(|known| **known == *key);
         if known.is_some() {
+            let detail = format!("two fields give the label `{key}`: what is recorded last counts");
+            self.list(Reason::LabelCollision, detail);
             return known.map(index);
         }
         if keys.len() == MAX_LABELS {

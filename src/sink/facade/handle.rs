@@ -42,7 +42,24 @@ pub(super) struct FacadeHandle {
     /// The sum of an up/down counter, or of what a counter was given in fractions
     /// and large amounts, as the bits of a float.
     sum: AtomicU64,
-    waiting: NoPoison<Vec<f64>>,
+    early: NoPoison<Early>,
+}
+
+/// What was measured before the recorder was installed, or before that was
+/// handed over. One thread hands it over; others add to it until that is done, so
+/// that nothing overtakes what came before it.
+#[derive(Default)]
+struct Early {
+    samples: Vec<f64>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Waiting,
+    HandingOver,
+    Over,
 }
 
 enum Resolved {
@@ -67,18 +84,18 @@ impl FacadeHandle {
             used: AtomicU64::new(0),
             is_stale: AtomicBool::new(false),
             sum: AtomicU64::new(0.0_f64.to_bits()),
-            waiting: NoPoison::default(),
+            early: NoPoison::default(),
         })
     }
 
-    /// Takes the series from the recorder, and keeps it if that is installed.
-    fn resolve(&self) -> (Arc<Resolved>, bool) {
-        let (resolved, installed) = self.recorder.with(|recorder, installed| {
-            let (key, kind) = (&self.key, self.instrument.kind);
+    /// Takes the series from the recorder, and says whether that is installed.
+    fn take(&self) -> (Arc<Resolved>, bool) {
+        self.recorder.with(|recorder, installed| {
+            let key = &self.key;
             if installed {
                 self.instrument.describe_once(recorder);
             }
-            let resolved = match kind {
+            let resolved = match self.instrument.kind {
                 Kind::Counter => Resolved::Counter(recorder.register_counter(key, &METADATA)),
                 Kind::UpDownCounter => {
                     Resolved::UpDownCounter(recorder.register_gauge(key, &METADATA))
@@ -87,12 +104,13 @@ impl FacadeHandle {
                 Kind::Histogram => Resolved::Histogram(recorder.register_histogram(key, &METADATA)),
             };
             (Arc::new(resolved), installed)
-        });
-        self.resolved
-            .store(installed.then(|| Arc::clone(&resolved)));
+        })
+    }
+
+    fn keep(&self, resolved: &Arc<Resolved>) {
+        self.resolved.store(Some(Arc::clone(resolved)));
         // Only now, so that no other thread goes on with the old one.
         self.is_stale.store(false, Ordering::Release);
-        (resolved, installed)
     }
 
     /// Whether the series has to be taken anew before it is recorded.
@@ -136,33 +154,97 @@ impl FacadeHandle {
         f64::from_bits(before.unwrap_or_else(|bits| bits))
     }
 
-    /// Keeps a measurement until a recorder is installed.
-    fn wait(self: &Arc<Self>, value: f64) {
-        let mut waiting = self.waiting.lock();
-        let is_first = waiting.is_empty();
-        let is_full = waiting.len() >= MAX_WAITING;
-        match (self.instrument.kind, waiting.first_mut()) {
-            (Kind::Counter | Kind::UpDownCounter, Some(sum)) => *sum += value,
-            (Kind::Gauge, Some(last)) => *last = value,
-            (Kind::Histogram, Some(_)) if is_full => {}
-            _ => waiting.push(value),
+    /// Records when the series was never taken from a recorder, or has to be anew.
+    #[cold]
+    fn record_unresolved(self: &Arc<Self>, value: f64) {
+        if self.wait(value) == Phase::Over {
+            let (resolved, _) = self.take();
+            self.keep(&resolved);
+            return self.apply(&resolved, value);
         }
-        drop(waiting);
+        let (resolved, installed) = self.take();
+        if !installed {
+            resolved.record(value);
+        }
+        // Asked again: it may have been installed meanwhile, and this be the last call.
+        if installed || self.recorder.with(|_, installed| installed) {
+            let all = std::mem::take(&mut *self.recorder.waiting.lock());
+            all.iter()
+                .filter_map(Weak::upgrade)
+                .for_each(|handle| handle.hand_over());
+        }
+    }
+
+    /// Keeps a measurement, unless what is early is over.
+    fn wait(self: &Arc<Self>, value: f64) -> Phase {
+        let mut early = self.early.lock();
+        if early.phase == Phase::Over {
+            return Phase::Over;
+        }
+        let is_first = early.samples.is_empty() && early.phase == Phase::Waiting;
+        early.add(self.instrument.kind, value);
+        let phase = early.phase;
+        drop(early);
         if is_first {
             let mut all = self.recorder.waiting.lock();
             all.push(Arc::downgrade(self));
         }
+        phase
     }
 
-    /// Hands over, for all series, what was measured before there was a recorder.
+    /// Applies what was early, and what comes meanwhile, and then lets others apply
+    /// theirs themselves.
     fn hand_over(&self) {
-        let all = std::mem::take(&mut *self.recorder.waiting.lock());
-        for handle in all.iter().filter_map(Weak::upgrade) {
-            let waiting = std::mem::take(&mut *handle.waiting.lock());
-            let (resolved, _) = handle.resolve();
-            for value in waiting {
-                handle.apply(&resolved, value);
+        if !self.early.lock().begin_to_hand_over() {
+            return;
+        }
+        let _resume = Resume(self);
+        let (resolved, _) = self.take();
+        loop {
+            let mut early = self.early.lock();
+            let samples = std::mem::take(&mut early.samples);
+            if samples.is_empty() {
+                early.phase = Phase::Over;
+                return self.keep(&resolved);
             }
+            drop(early);
+            for value in samples {
+                self.apply(&resolved, value);
+            }
+        }
+    }
+}
+
+/// Lets somebody else hand over if the recorder panics.
+struct Resume<'a>(&'a FacadeHandle);
+
+impl Drop for Resume<'_> {
+    fn drop(&mut self) {
+        let mut early = self.0.early.lock();
+        if early.phase == Phase::HandingOver {
+            early.phase = Phase::Waiting;
+        }
+    }
+}
+
+impl Early {
+    /// Whether it is this thread that hands over.
+    fn begin_to_hand_over(&mut self) -> bool {
+        let begins = self.phase == Phase::Waiting;
+        if begins {
+            self.phase = Phase::HandingOver;
+        }
+        begins
+    }
+
+    /// Sums need one number, a gauge its last.
+    fn add(&mut self, kind: Kind, value: f64) {
+        let is_full = self.samples.len() >= MAX_WAITING;
+        match (kind, self.samples.first_mut()) {
+            (Kind::Counter | Kind::UpDownCounter, Some(sum)) => *sum += value,
+            (Kind::Gauge, Some(last)) => *last = value,
+            (Kind::Histogram, Some(_)) if is_full => {}
+            _ => self.samples.push(value),
         }
     }
 }
@@ -190,17 +272,6 @@ impl Handle for Arc<FacadeHandle> {
         {
             return self.apply(resolved, value);
         }
-        let (resolved, installed) = self.resolve();
-        if installed {
-            self.hand_over();
-            self.apply(&resolved, value);
-        } else {
-            resolved.record(value);
-            self.wait(value);
-            // It may have been installed meanwhile, and this be the last call.
-            if self.recorder.with(|_, installed| installed) {
-                self.hand_over();
-            }
-        }
+        self.record_unresolved(value);
     }
 }
