@@ -168,11 +168,8 @@ impl Spans {
                 labels = inherited;
             }
             if !labels.has(OUTCOME) {
-                labels.set(
-                    OUTCOME,
-                    &Value::Str(outcome(marks)),
-                    plan.fields.label_limit,
-                );
+                let outcome = Value::Str(outcome(marks));
+                labels.set(OUTCOME, &outcome, plan.fields.label_limit);
             }
             let end = last_exit.unwrap_or_else(|| self.now(plan));
             let seconds = nanos_to_seconds(end.saturating_sub(closed.opened));
@@ -185,7 +182,7 @@ impl Spans {
     }
 
     /// Forgets a span that closes inside a sink. What it has in flight is given
-    /// back when the next span opens or closes.
+    /// back with the next event or span outside, or when the layer goes.
     #[cold]
     pub(super) fn close_inside_a_sink(&self, meter: &Meter, id: &Id) {
         let Some((_, plan)) = self.find(meter, id) else {
