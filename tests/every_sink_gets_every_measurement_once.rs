@@ -5,10 +5,13 @@
 mod exporters;
 mod support;
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use exporters::{Exporters, assert_promtool_finds_nothing};
+use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::PrometheusRecorder;
 use metrics_util::MetricKindMask;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use opentelemetry::metrics::{
@@ -497,4 +500,60 @@ fn many_threads_lose_nothing_in_any_sink() {
     assert_eq!(sum("n", "n_total"), (4000.0, 4000.0));
     assert_eq!(sum("u", "u"), (4000.0, 4000.0));
     exporters.assert_both("jobs", "jobs", &[], 0.0);
+}
+
+/// A recorder that panics one of the times that it is asked for a counter.
+struct PanicsOnce {
+    recorder: PrometheusRecorder,
+    asks_until_then: AtomicI32,
+}
+
+impl Recorder for PanicsOnce {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.recorder.describe_counter(name, unit, help);
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.recorder.describe_gauge(name, unit, help);
+    }
+
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.recorder.describe_histogram(name, unit, help);
+    }
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Counter {
+        let asks = self.asks_until_then.fetch_sub(1, Ordering::Relaxed);
+        assert_ne!(asks, 0, "a recorder panics on purpose");
+        self.recorder.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {
+        self.recorder.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
+        self.recorder.register_histogram(key, metadata)
+    }
+}
+
+#[test]
+fn a_recorder_that_panics_once_gets_what_comes_after() {
+    for asks in 0..3 {
+        let recorder = Boundaries::new()
+            .prometheus_builder()
+            .unwrap()
+            .build_recorder();
+        let prometheus = recorder.handle();
+        let sink = FacadeSink::new(PanicsOnce {
+            recorder,
+            asks_until_then: AtomicI32::new(asks),
+        });
+        let builder = tracing_meter::builder().own_metrics(false).sink(sink);
+        let layer = builder.build().unwrap();
+        under(Registry::default().with(layer), || {
+            (0..3).for_each(|_| info!(monotonic_counter.n = 1));
+        });
+        let scrape = exporters::parse_scrape(&prometheus.render());
+        assert_eq!(scrape.get("n_total{}"), Some(&3.0), "{asks}");
+    }
 }

@@ -172,6 +172,8 @@ impl FacadeHandle {
             all.iter()
                 .filter_map(Weak::upgrade)
                 .for_each(|handle| handle.hand_over());
+            // It is not in that list if a recorder panicked on it before.
+            self.hand_over();
         }
     }
 
