@@ -385,7 +385,7 @@ fn exporters_that_want_the_names_as_written_get_them() {
         key.key().labels().next().map(metrics::Label::key),
         Some("chain.name")
     );
-    assert_eq!(*unit, Some(metrics::Unit::Bytes));
+    assert_eq!(*unit, Some(Unit::Bytes));
     assert_eq!(*value, DebugValue::Counter(3));
 }
 
