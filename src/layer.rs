@@ -2,7 +2,6 @@
 
 use std::any::TypeId;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
@@ -18,6 +17,7 @@ use crate::reentrancy::is_inside_a_sink;
 mod builder;
 mod directives;
 mod filter;
+mod others;
 mod span_table;
 mod spans;
 
@@ -41,9 +41,6 @@ pub struct MeterLayer<S> {
     /// Whether the subscriber gave the filter its id. A layer that `reload`
     /// puts in place later gets none, and must not use the filter.
     has_filter_id: bool,
-    /// Whether the subscriber has seen that this is a per-layer filter. Around a
-    /// `reload::Layer` it cannot.
-    is_visible: AtomicBool,
     meter: Arc<Meter>,
     spans: Spans,
 }
@@ -55,7 +52,6 @@ impl<S> MeterLayer<S> {
         Self {
             filtered: Filtered::new(NoLayer, filter),
             has_filter_id: false,
-            is_visible: AtomicBool::new(false),
             meter,
             spans: Spans::default(),
         }
@@ -73,6 +69,7 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        self.filtered.filter().set_subscriber(subscriber);
         self.filtered.on_register_dispatch(subscriber);
     }
 
@@ -87,11 +84,7 @@ where
         }
         // Without a filter's id this is a plain layer, whose `never` would
         // disable the callsite for everybody.
-        if self.meter.is_of_interest(metadata) {
-            Interest::sometimes()
-        } else {
-            Interest::always()
-        }
+        Interest::always()
     }
 
     /// Says nothing to the filter, whose bit is never set then: there is no state
@@ -101,10 +94,7 @@ where
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // The hint of a layer that does not look like a filter counts for all
-        // layers together.
-        let is_visible = self.is_visible.load(Ordering::Relaxed);
-        is_visible.then(|| self.meter.max_level())
+        self.filtered.max_level_hint()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -169,7 +159,9 @@ where
         // which is what the caller may assume of a layer.
         let found = unsafe { self.filtered.downcast_raw(id) };
         // Nobody else can name those types: somebody asks for the filter's mark.
-        self.is_visible.fetch_or(found.is_some(), Ordering::Relaxed);
+        if found.is_some() {
+            self.filtered.filter().set_visible();
+        }
         found
     }
 }

@@ -6,24 +6,27 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use support::under;
-use tracing::{Event, Level, Subscriber, debug, info};
+use tracing::{Dispatch, Event, Level, Subscriber, debug, info};
+use tracing_core::callsite::DefaultCallsite;
+use tracing_core::{Kind, Metadata, metadata};
 use tracing_meter::{MemorySink, MeterLayer};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 #[test]
 fn alone_in_a_process_nothing_is_lost_and_nobody_silenced() {
     nothing_is_lost_after_asking();
+    a_callsite_of_no_interest_is_what_it_would_be_without_us();
     under_reload_nobody_is_silenced();
 }
 
 fn nothing_is_lost_after_asking() {
     let memory = MemorySink::new();
-    let seen = Seen::default();
     let subscriber = Registry::default()
         .with(layer(&memory, "trace"))
-        .with(seen.clone().with_filter(EnvFilter::new("info")))
+        .with(Seen::default().with_filter(EnvFilter::new("info")))
         .with(Seen::default().with_filter(LevelFilter::TRACE));
     under(subscriber, || {
         for _ in 0..10 {
@@ -32,9 +35,82 @@ fn nothing_is_lost_after_asking() {
         }
     });
     assert_eq!(count(&memory), Some(10.0));
-    // Of an ordinary event it would lose each second one; of ours it does not.
-    assert_eq!(seen.0.lock().unwrap().len(), 10);
 }
+
+fn a_callsite_of_no_interest_is_what_it_would_be_without_us() {
+    let (always, never, sometimes) = ("always", "never", "sometimes");
+    let registry = Registry::default;
+    let info = LevelFilter::INFO;
+    is_of_interest(registry().with(ours()), [never, never]);
+    is_of_interest(registry().with(ours()).with(ours()), [never, never]);
+    let beside_plain = registry().with(ours()).with(Seen::default()).with(ours());
+    is_of_interest(beside_plain, [always, always]);
+    is_of_interest(
+        registry().with(ours()).with(by_level(info)),
+        [always, never],
+    );
+    is_of_interest(
+        registry().with(by_level(info)).with(ours()),
+        [always, never],
+    );
+    let two = registry()
+        .with(by_level(info))
+        .with(by_level(LevelFilter::TRACE));
+    is_of_interest(two, [always, sometimes]);
+    let beneath_two = registry().with(ours()).with(by_level(info));
+    is_of_interest(
+        beneath_two.with(by_level(LevelFilter::TRACE)),
+        [always, sometimes],
+    );
+    let above_two = registry()
+        .with(by_level(info))
+        .with(by_level(LevelFilter::TRACE));
+    is_of_interest(above_two.with(ours()), [always, sometimes]);
+}
+
+/// Checks the interest of a subscriber in an ordinary event at INFO and at DEBUG.
+fn is_of_interest(subscriber: impl Subscriber + Send + Sync + 'static, expected: [&str; 2]) {
+    let dispatch = Dispatch::new(subscriber);
+    let interest = [&INFO_METADATA, &DEBUG_METADATA].map(|callsite| {
+        let interest = dispatch.register_callsite(callsite);
+        match (interest.is_always(), interest.is_never()) {
+            (true, _) => "always",
+            (_, true) => "never",
+            _ => "sometimes",
+        }
+    });
+    assert_eq!(interest, expected);
+}
+
+fn by_level<S>(level: LevelFilter) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    Seen::default().with_filter(level)
+}
+
+fn ours<S>() -> MeterLayer<S> {
+    layer(&MemorySink::new(), "trace")
+}
+
+static INFO: DefaultCallsite = DefaultCallsite::new(&INFO_METADATA);
+static INFO_METADATA: Metadata<'static> = metadata! {
+    name: "ordinary",
+    target: "test",
+    level: Level::INFO,
+    fields: &[],
+    callsite: &INFO,
+    kind: Kind::EVENT,
+};
+static DEBUG: DefaultCallsite = DefaultCallsite::new(&DEBUG_METADATA);
+static DEBUG_METADATA: Metadata<'static> = metadata! {
+    name: "ordinary",
+    target: "test",
+    level: Level::DEBUG,
+    fields: &[],
+    callsite: &DEBUG,
+    kind: Kind::EVENT,
+};
 
 fn under_reload_nobody_is_silenced() {
     let memory = MemorySink::new();

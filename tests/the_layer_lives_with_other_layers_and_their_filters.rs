@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
-
 use support::under;
 use tracing::field::Empty;
 use tracing::{Dispatch, Event, Level, Subscriber, debug, error, event, info, info_span, trace};
@@ -52,50 +50,6 @@ fn turning_the_logs_off_changes_no_number() {
         let done = memory.snapshot().value("done", &[("outcome", "ok")]);
         assert_eq!(done, Some(1.0), "{filter}");
     }
-}
-
-/// Collects the names of the events that a layer sees.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<&'static str>>>);
-
-impl<S: Subscriber> Layer<S> for Seen {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.0
-            .lock()
-            .unwrap()
-            .push(event.metadata().fields().iter().next().unwrap().name());
-    }
-}
-
-#[test]
-fn a_filtered_layer_beside_it_sees_what_it_saw_without_it() {
-    let emit = || {
-        trace!(monotonic_counter.a = 1);
-        info!(monotonic_counter.b = 1);
-        info!(c = 1);
-        debug!(d = 1);
-        let _ = tracing::enabled!(Level::TRACE);
-        error!(error = "e");
-    };
-    let alone = Seen::default();
-    under(
-        Registry::default().with(alone.clone().with_filter(LevelFilter::INFO)),
-        emit,
-    );
-    let beside = Seen::default();
-    let memory = MemorySink::new();
-    under(
-        Registry::default()
-            .with(beside.clone().with_filter(LevelFilter::INFO))
-            .with(layer(&memory)),
-        emit,
-    );
-    assert_eq!(
-        *alone.0.lock().unwrap(),
-        ["monotonic_counter.b", "c", "error"]
-    );
-    assert_eq!(*beside.0.lock().unwrap(), *alone.0.lock().unwrap());
-    assert_eq!(count(&memory, "a"), Some(1.0));
 }
 
 #[test]

@@ -1,25 +1,46 @@
 //! Which callsites the layer wants to see.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing_core::{Interest, LevelFilter, Metadata, Subscriber};
+use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, Filter};
 
+use super::others::{Others, Ours, asked_about};
 use crate::meter::Meter;
 
-/// Wants the callsites that a convention has recognised.
-///
-/// Its interest is `sometimes`, not `always`: a callsite that is always enabled
-/// is not asked again, and whatever `tracing::enabled!` left in the thread's
-/// filter state would drop its next event (tokio-rs/tracing#2519).
+/// Wants the callsites that a convention has recognised, always: what is always
+/// enabled is not asked about again. That is safe here only because the layer never
+/// reads the thread's filter state, in which `tracing::enabled!` may have left
+/// something that would drop the next event (tokio-rs/tracing#2519).
 pub(super) struct CallsiteFilter {
     meter: Arc<Meter>,
+    /// Whether the subscriber has seen that this is a per-layer filter. Around a
+    /// `reload::Layer` it cannot.
+    is_visible: AtomicBool,
+    others: Others,
 }
 
 impl CallsiteFilter {
-    pub(super) const fn new(meter: Arc<Meter>) -> Self {
-        Self { meter }
+    pub(super) fn new(meter: Arc<Meter>) -> Self {
+        Self {
+            meter,
+            is_visible: AtomicBool::new(false),
+            others: Others::default(),
+        }
+    }
+
+    pub(super) fn set_visible(&self) {
+        self.is_visible.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_visible(&self) -> bool {
+        self.is_visible.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_subscriber(&self, subscriber: &Dispatch) {
+        self.others.set_subscriber(subscriber);
     }
 }
 
@@ -30,15 +51,19 @@ impl<S> Filter<S> for CallsiteFilter {
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.meter.is_of_interest(metadata) {
-            Interest::sometimes()
-        } else {
-            Interest::never()
+        match asked_about(metadata) {
+            Some(Ours::Nothing) => Interest::always(),
+            _ if self.meter.is_of_interest(metadata) => Interest::always(),
+            // A `reload::Layer` around us must not be asked while it asks us.
+            None if self.is_visible() => self.others.interest(metadata),
+            None | Some(Ours::Interest) => Interest::never(),
         }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.meter.max_level())
+        // The hint of a layer that does not look like a filter counts for all
+        // layers together.
+        self.is_visible().then(|| self.meter.max_level())
     }
 }
 
