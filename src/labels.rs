@@ -5,8 +5,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 mod buf;
+mod hash;
 
-pub(crate) use buf::{LabelBuf, OUTCOME, decode};
+pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME, decode};
+pub(crate) use hash::Seed;
 
 /// A key and value on a series. OpenTelemetry says attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

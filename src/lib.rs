@@ -110,6 +110,7 @@ mod plan;
 mod problem;
 mod prometheus_name;
 mod reentrancy;
+mod segmented;
 mod series;
 mod sink;
 mod value;

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::convention::{Convention, Recipe};
 use crate::labels::LabelBuf;
 use crate::once_map::OnceMap;
-use crate::plan::{LabelRules, Plan, Recorded, compile, is_of_interest};
+use crate::plan::{LabelRules, Plan, compile, is_of_interest};
 use crate::problem::Reason;
 
 /// Turns callsites into plans, and what is recorded there into measurements.
@@ -50,7 +50,7 @@ impl Meter {
     }
 
     /// The plan of a callsite that was reached; `None` if it is not measured.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn plan(&self, metadata: &'static Metadata<'static>) -> Option<&Plan> {
         let callsite = self.callsite(metadata)?;
         let compiled = callsite
@@ -93,24 +93,23 @@ impl Meter {
         event: &Event<'_>,
         inherit: impl FnOnce(&mut LabelBuf),
     ) {
-        let mut recorded = Recorded::default();
+        let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| event.record(visitor));
         inherit(&mut recorded.labels);
-        plan.measure(&recorded, recorded.labels.as_bytes(), &self.catalog);
+        plan.measure(&recorded, recorded.labels.key(), &self.catalog);
     }
 
     /// Asks the conventions on a miss: an event may come before its callsite's
     /// registration has ended.
-    #[inline]
+    #[inline(always)]
     fn callsite(&self, metadata: &'static Metadata<'static>) -> Option<&Callsite> {
         let (hash, address) = identity(metadata);
-        let callsite = match self.callsites.get(hash, |known| *known == address) {
-            Some(callsite) => callsite,
-            None => self
-                .callsites
-                .insert(hash, address, self.recognise(metadata)),
-        };
+        let known = self.callsites.get(hash, |known| *known == address);
+        let callsite = known.unwrap_or_else(|| {
+            let recognised = self.recognise(metadata);
+            self.callsites.insert(hash, address, recognised)
+        });
         callsite.as_deref()
     }
 

@@ -11,6 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) struct NoPoison<T>(Mutex<T>);
 
 impl<T> NoPoison<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,58 +1,60 @@
 //! An append-only hash map that is read without a lock.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// How many neighbouring slots a key may stand in before the next segment is
-/// tried. One cache line or two: a miss stays cheap.
-const WINDOW: usize = 8;
-const FIRST_SEGMENT: usize = 64;
-const GROWTH: usize = 4;
-/// Segments stop growing here: keys whose hashes are all the same, were somebody
-/// able to find them, shall cost time and not memory without bound.
-const LARGEST_SEGMENT: usize = 64 * 1024;
+use crate::no_poison::NoPoison;
+
+const FIRST_TABLE: usize = 8;
+const GROWTH: usize = 2;
+/// Enough for more entries than there is memory for.
+const TABLES: usize = 32;
 
 /// Keys and values that are inserted once, never changed and never removed.
 ///
-/// A reader pays one acquire load for each slot it looks at. Plans and routes
-/// live here, which is why a measurement takes no lock on its way.
+/// A reader takes no lock: plans and routes live here, and a measurement looks up
+/// one of each. Only who inserts takes turns. An entry has a position, by which it
+/// can be found again without its key.
 ///
-/// Invariant: a slot that was filled stays filled. A key is therefore always in
-/// front of the first empty slot of its window, and a reader may stop there.
+/// Invariants: every entry stands in the current table, which always has an empty
+/// slot, so that a search ends there. Tables stay when larger ones take over, so
+/// that positions stay, too.
 pub(crate) struct OnceMap<K, V> {
-    first: OnceLock<Segment<K, V>>,
+    tables: [OnceLock<Table<K, V>>; TABLES],
+    current: AtomicUsize,
+    len: NoPoison<usize>,
 }
 
-struct Segment<K, V> {
-    slots: Box<[OnceLock<Entry<K, V>>]>,
-    next: OnceLock<Box<Segment<K, V>>>,
-}
+/// Open addressing: an entry is in the first free slot from where its hash points.
+type Table<K, V> = Box<[OnceLock<Slot<K, V>>]>;
 
-struct Entry<K, V> {
+struct Slot<K, V> {
     hash: u64,
-    key: K,
-    value: V,
+    entry: Arc<(K, V)>,
+}
+
+/// Where an entry stands in its map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    table: u8,
+    slot: u32,
 }
 
 impl<K, V> OnceMap<K, V> {
     pub(crate) const fn new() -> Self {
         Self {
-            first: OnceLock::new(),
+            tables: [const { OnceLock::new() }; TABLES],
+            current: AtomicUsize::new(0),
+            len: NoPoison::new(0),
         }
     }
 
     /// The value under `hash` whose key satisfies `is_key`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<&V> {
-        let mut segment = self.first.get()?;
-        loop {
-            for slot in segment.window(hash) {
-                let entry = slot.get()?;
-                if entry.hash == hash && is_key(&entry.key) {
-                    return Some(&entry.value);
-                }
-            }
-            segment = segment.next.get()?;
-        }
+        let table = self.table(self.current.load(Ordering::Acquire))?;
+        let (_, (_, value)) = search(table, hash, is_key)?;
+        Some(value)
     }
 
     /// Inserts, unless the key is there already: the first one in wins.
@@ -60,62 +62,107 @@ impl<K, V> OnceMap<K, V> {
     where
         K: PartialEq,
     {
-        let mut entry = Entry { hash, key, value };
-        let mut size = FIRST_SEGMENT;
-        let mut segment = self.first.get_or_init(|| Segment::new(size));
-        loop {
-            for slot in segment.window(hash) {
-                match slot.set(entry) {
-                    Ok(()) => return &slot.get().expect("the slot was just set").value,
-                    Err(refused) => entry = refused,
-                }
-                let there = slot.get().expect("a slot that refuses is set");
-                if there.hash == hash && there.key == entry.key {
-                    return &there.value;
-                }
+        let mut len = self.len.lock();
+        if let Some(there) = self.get(hash, |known| *known == key) {
+            return there;
+        }
+        let table = self.table_with_room(*len);
+        let entry = Arc::new((key, value));
+        *len += 1;
+        &put(table, Slot { hash, entry }).1
+    }
+
+    /// The current table, or a larger one that becomes it.
+    fn table_with_room(&self, len: usize) -> &Table<K, V> {
+        let current = self.current.load(Ordering::Relaxed);
+        let table = self.tables[current].get_or_init(|| empty_table(FIRST_TABLE));
+        // Up to three quarters are taken.
+        if (len + 1) * 4 <= table.len() * 3 {
+            return table;
+        }
+        let larger = self.tables[current + 1].get_or_init(|| {
+            let larger = empty_table(table.len() * GROWTH);
+            for slot in table.iter().filter_map(OnceLock::get) {
+                put(&larger, slot.clone());
             }
-            size = (size * GROWTH).min(LARGEST_SEGMENT);
-            segment = segment.next.get_or_init(|| Box::new(Segment::new(size)));
-        }
+            larger
+        });
+        self.current.store(current + 1, Ordering::Release);
+        larger
+    }
+
+    #[inline(always)]
+    fn table(&self, at: usize) -> Option<&Table<K, V>> {
+        self.tables.get(at)?.get()
     }
 }
 
-impl<K, V> Segment<K, V> {
-    fn new(size: usize) -> Self {
+impl<K, V> Clone for Slot<K, V> {
+    fn clone(&self) -> Self {
         Self {
-            slots: (0..size + WINDOW - 1).map(|_| OnceLock::new()).collect(),
-            next: OnceLock::new(),
+            hash: self.hash,
+            entry: Arc::clone(&self.entry),
         }
-    }
-
-    #[inline]
-    fn window(&self, hash: u64) -> &[OnceLock<Entry<K, V>>] {
-        // A power of two of starts, and a window's rest behind the last of them.
-        let starts = self.slots.len() - (WINDOW - 1);
-        let start = low_bits(hash, starts);
-        &self.slots[start..start + WINDOW]
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "masked")]
-fn low_bits(hash: u64, power_of_two: usize) -> usize {
-    hash as usize & (power_of_two - 1)
+#[inline(always)]
+fn search<K, V>(
+    table: &Table<K, V>,
+    hash: u64,
+    is_key: impl Fn(&K) -> bool,
+) -> Option<(usize, &(K, V))> {
+    let mut at = start(hash);
+    loop {
+        // The number of slots is a power of two.
+        at &= table.len() - 1;
+        let slot = table[at].get()?;
+        if slot.hash == hash && is_key(&slot.entry.0) {
+            return Some((at, &slot.entry));
+        }
+        at += 1;
+    }
+}
+
+/// Only called by whoever holds the map's lock, with room for one more.
+fn put<K, V>(table: &Table<K, V>, slot: Slot<K, V>) -> &(K, V) {
+    let mut at = start(slot.hash);
+    loop {
+        at &= table.len() - 1;
+        if table[at].get().is_none() {
+            return &table[at].get_or_init(|| slot).entry;
+        }
+        at += 1;
+    }
+}
+
+fn empty_table<K, V>(size: usize) -> Table<K, V> {
+    (0..size).map(|_| OnceLock::new()).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "to be masked")]
+const fn start(hash: u64) -> usize {
+    hash as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const fn spread(key: u64) -> u64 {
+        key.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
     #[test]
-    fn finds_every_key_after_growing_through_many_segments() {
+    fn finds_every_key_after_growing_through_many_tables() {
         let map = OnceMap::new();
         for key in 0..5_000_u64 {
-            map.insert(key.wrapping_mul(0x9E37_79B9_7F4A_7C15), key, key * 2);
+            map.insert(spread(key), key, key * 2);
         }
         for key in 0..5_000_u64 {
-            let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            assert_eq!(map.get(hash, |k| *k == key), Some(&(key * 2)));
+            assert_eq!(map.get(spread(key), |k| *k == key), Some(&(key * 2)));
         }
+        assert_eq!(map.get(spread(5_000), |k| *k == 5_000), None);
     }
 
     #[test]
@@ -139,7 +186,7 @@ mod tests {
                     let map = &map;
                     scope.spawn(move || {
                         (0..200_u64)
-                            .map(|key| *map.insert(key, key, worker))
+                            .map(|key| *map.insert(spread(key), key, worker))
                             .collect()
                     })
                 })

@@ -34,10 +34,23 @@ impl Series {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&self, value: f64) {
+        for (at, handle) in self.handles.iter().enumerate() {
+            match handle.get() {
+                Some(handle) if handle.is_quiet() => handle.record(value),
+                _ => self.record_guarded(at, value),
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn record_guarded(&self, sink: usize, value: f64) {
+        let Self {
+            instrument, labels, ..
+        } = self;
         self.sinks
-            .record(&self.handles, &self.instrument, &self.labels, value);
+            .record(sink, &self.handles[sink], instrument, labels, value);
     }
 
     /// Adds how much higher `level` is than this series' previous sample.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
+
 use crate::instrument::Instrument;
 use crate::labels::Labels;
 use crate::problem::{Location, Problems, Reason};
@@ -32,7 +34,7 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// Two threads may ask for one series at the same moment. Both handles are
     /// recorded then, and one of them is dropped: they must share what they keep.
-    fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle>;
+    fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle>;
 }
 
 /// A series resolved in a sink, so that recording needs no look-up.
@@ -60,12 +62,24 @@ pub(crate) struct Sinks {
 }
 
 /// One series, by sink. A handle is taken when it is needed for the first time.
-pub(crate) type Handles = Box<[OnceLock<Resolved>]>;
+pub(crate) type Handles = SmallVec<[OnceLock<Resolved>; 1]>;
 
 /// A handle, and whether it is quiet.
 pub(crate) struct Resolved {
-    handle: Box<dyn Handle>,
+    handle: Arc<dyn Handle>,
     is_quiet: bool,
+}
+
+impl Resolved {
+    #[inline(always)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    #[inline(always)]
+    pub(crate) fn record(&self, value: f64) {
+        self.handle.record(value);
+    }
 }
 
 impl Sinks {
@@ -81,26 +95,21 @@ impl Sinks {
         self.sinks.iter().map(|_| OnceLock::new()).collect()
     }
 
-    #[inline]
+    /// Records in one sink, guarded against what it may do meanwhile.
     pub(crate) fn record(
         &self,
-        handles: &Handles,
+        sink: usize,
+        place: &OnceLock<Resolved>,
         instrument: &Instrument,
         labels: &Labels,
         value: f64,
     ) {
-        for (at, place) in handles.iter().enumerate() {
-            let recorded = match place.get() {
-                Some(resolved) if resolved.is_quiet => {
-                    resolved.handle.record(value);
-                    continue;
-                }
-                Some(resolved) => call_sink(|| resolved.handle.record(value)),
-                None => call_sink(|| self.record_first(at, place, instrument, labels, value)),
-            };
-            if recorded.is_err() {
-                self.list_panic(instrument);
-            }
+        let recorded = call_sink(|| match place.get() {
+            Some(resolved) => resolved.record(value),
+            None => self.record_first(sink, place, instrument, labels, value),
+        });
+        if recorded.is_err() {
+            self.list_panic(instrument);
         }
     }
 
@@ -109,13 +118,13 @@ impl Sinks {
     #[cold]
     fn record_first(
         &self,
-        at: usize,
+        sink: usize,
         place: &OnceLock<Resolved>,
         instrument: &Instrument,
         labels: &Labels,
         value: f64,
     ) {
-        let handle = self.sinks[at].series(instrument, labels);
+        let handle = self.sinks[sink].series(instrument, labels);
         handle.record(value);
         let is_quiet = handle.is_quiet();
         let _ = place.set(Resolved { handle, is_quiet });

@@ -3,6 +3,7 @@
 #![cfg(feature = "otel")]
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 struct Chatty;
 
 impl Sink for Chatty {
-    fn series(&self, _: &Instrument, _: &Labels) -> Box<dyn Handle> {
+    fn series(&self, _: &Instrument, _: &Labels) -> Arc<dyn Handle> {
         info!(monotonic_counter.nested = 1);
-        Box::new(Self)
+        Arc::new(Self)
     }
 }
 

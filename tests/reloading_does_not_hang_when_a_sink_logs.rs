@@ -1,6 +1,7 @@
 //! A process of its own: only a global subscriber is reached from inside `reload`.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ struct Logging;
 thread_local!(static KEPT: Cell<Option<Span>> = const { Cell::new(None) });
 
 impl Sink for Logging {
-    fn series(&self, _: &Instrument, _: &Labels) -> Box<dyn Handle> {
-        Box::new(Self)
+    fn series(&self, _: &Instrument, _: &Labels) -> Arc<dyn Handle> {
+        Arc::new(Self)
     }
 }
 

@@ -396,9 +396,9 @@ impl Panicking {
 }
 
 impl Sink for Panicking {
-    fn series(&self, _: &Instrument, _: &Labels) -> Box<dyn Handle> {
+    fn series(&self, _: &Instrument, _: &Labels) -> Arc<dyn Handle> {
         self.panic_if_due();
-        Box::new(self.clone())
+        Arc::new(self.clone())
     }
 }
 

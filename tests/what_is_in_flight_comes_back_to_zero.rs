@@ -19,10 +19,10 @@ use tracing_subscriber::layer::SubscriberExt;
 struct Lowest(Arc<Mutex<(f64, f64)>>);
 
 impl Sink for Lowest {
-    fn series(&self, instrument: &Instrument, _: &Labels) -> Box<dyn Handle> {
+    fn series(&self, instrument: &Instrument, _: &Labels) -> Arc<dyn Handle> {
         match instrument.name() {
-            "jobs" => Box::new(self.clone()),
-            _ => Box::new(Self::default()),
+            "jobs" => Arc::new(self.clone()),
+            _ => Arc::new(Self::default()),
         }
     }
 }

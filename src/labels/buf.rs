@@ -1,12 +1,16 @@
 //! Label values on their way from fields to series.
 //!
 //! While a callsite is measured its label values stand in a [`LabelBuf`], as
-//! bytes on the stack: that is what is hashed and compared. Only a series that
-//! is seen for the first time turns them into [`Labels`].
+//! words on the stack: that is what is compared, and its hash is there when the
+//! last of them is written. Only a series that is seen for the first time turns
+//! them into [`Labels`].
 
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use super::hash::{LabelHash, Seed};
 use super::{Label, LabelValue, Labels};
 use crate::cut::{cut, write_cut};
 use crate::value::Value;
@@ -16,22 +20,33 @@ pub(crate) const OUTCOME: u8 = u8::MAX;
 
 /// Label values by slot, encoded and in the order of their slots.
 ///
-/// An entry is a head of 8 bytes, with its slot, its tag and its length, and then
-/// its value: 8 bytes, or text.
+/// An entry is a head with its slot, its tag and its length in bytes, and then
+/// its value: one word, or text in as many words as it takes, filled with zeros.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelBuf {
-    inline: [u8; INLINE],
-    /// How many bytes stand inline, or `SPILLED`.
+    inline: [u64; INLINE],
+    /// How many words stand inline, or `SPILLED`.
     len: usize,
-    /// All bytes, once they are too many to stand inline.
-    spilled: Vec<u8>,
+    /// All words, once they are too many to stand inline.
+    spilled: Vec<u64>,
     /// The slot of the last entry, or -1: fields mostly come in the order of
     /// their slots, and then there is no place to look for.
     last_slot: i16,
+    seed: Seed,
+    /// Of all entries, as long as they come in the order of their slots.
+    hash: LabelHash,
+    is_hashed: bool,
+}
+
+/// Label values, with their hash.
+#[derive(Clone, Copy)]
+pub(crate) struct LabelKey<'a> {
+    pub(crate) words: &'a [u64],
+    pub(crate) hash: u64,
 }
 
 /// Enough for half a dozen labels of ordinary length without an allocation.
-const INLINE: usize = 128;
+const INLINE: usize = 24;
 
 /// Longer than any buffer, so that nothing more fits inline.
 const SPILLED: usize = usize::MAX >> 1;
@@ -41,155 +56,173 @@ const I64: u8 = 1;
 const F64: u8 = 2;
 const BOOL: u8 = 3;
 const WORD: usize = 8;
-const HEAD: usize = 8;
 
-impl Default for LabelBuf {
+impl LabelBuf {
     #[inline]
-    fn default() -> Self {
+    pub(crate) fn new(seed: Seed) -> Self {
         Self {
             inline: [0; INLINE],
             len: 0,
             spilled: Vec::new(),
             last_slot: -1,
+            seed,
+            hash: LabelHash::new(seed),
+            is_hashed: true,
         }
     }
-}
 
-impl LabelBuf {
     #[inline]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_words(&self) -> &[u64] {
         self.inline.get(..self.len).unwrap_or(&self.spilled)
     }
 
-    /// The labels that were stored as bytes.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        let mut labels = Self::default();
-        labels.restore(bytes);
-        labels
+    #[inline]
+    pub(crate) fn key(&self) -> LabelKey<'_> {
+        if !self.is_hashed {
+            return hashed(self.as_words(), self.seed);
+        }
+        LabelKey {
+            words: self.as_words(),
+            hash: self.hash.finish(),
+        }
     }
 
-    /// The same, into an empty buffer.
-    pub(crate) fn restore(&mut self, bytes: &[u8]) {
-        self.push(bytes);
-        let last = entries(bytes).last();
-        self.last_slot = last.map_or(-1, |entry| i16::from(entry[0]));
+    /// Without the label in the last slot of all.
+    #[inline]
+    pub(crate) fn key_before_outcome(&self) -> LabelKey<'_> {
+        if self.last_slot < i16::from(OUTCOME) {
+            return self.key();
+        }
+        hashed(self.before_outcome(), self.seed)
     }
 
     /// Sets the label in a slot. Text is cut at `limit` bytes, between characters.
     #[inline(always)]
     pub(crate) fn set(&mut self, slot: u8, value: &Value<'_>, limit: usize) {
-        let start = self.as_bytes().len();
-        self.append(slot, value, limit);
-        self.place(slot, start);
+        match *value {
+            Value::Str(v) => self.set_text(slot, cut(v, limit)),
+            Value::I64(v) => self.set_word(slot, I64, v.cast_unsigned()),
+            Value::U64(v) => match i64::try_from(v) {
+                Ok(v) => self.set_word(slot, I64, v.cast_unsigned()),
+                Err(_) => self.set_formatted(slot, limit, format_args!("{v}")),
+            },
+            Value::F64(v) => self.set_word(slot, F64, v.to_bits()),
+            Value::Bool(v) => self.set_word(slot, BOOL, u64::from(v)),
+            Value::I128(_) | Value::U128(_) | Value::Text(_) | Value::Error(_) => {
+                self.set_formatted(slot, limit, format_args!("{value}"));
+            }
+        }
     }
 
     /// Copies the label in a slot of stored labels, if there is one.
-    pub(crate) fn set_from(&mut self, slot: u8, stored: &[u8], stored_slot: u8) {
-        if let Some(entry) = entries(stored).find(|entry| entry[0] == stored_slot) {
+    pub(crate) fn set_from(&mut self, slot: u8, stored: &[u64], stored_slot: u8) {
+        if let Some(entry) = entries(stored).find(|entry| slot_of(entry) == stored_slot) {
             self.set_entry(slot, entry);
         }
     }
 
+    /// Sets all labels that were stored as words.
+    pub(crate) fn set_all(&mut self, stored: &[u64]) {
+        for entry in entries(stored) {
+            self.set_entry(slot_of(entry), entry);
+        }
+    }
+
     pub(crate) fn has(&self, slot: u8) -> bool {
-        self.range(slot).is_some()
+        entries(self.as_words()).any(|entry| slot_of(entry) == slot)
     }
 
-    /// Overwrites this buffer's labels with those that another one has.
-    pub(crate) fn merge(&mut self, newer: &Self) {
-        for entry in entries(newer.as_bytes()) {
-            self.set_entry(entry[0], entry);
-        }
+    fn before_outcome(&self) -> &[u64] {
+        let before = entries(self.as_words()).take_while(|entry| slot_of(entry) != OUTCOME);
+        &self.as_words()[..before.map(<[u64]>::len).sum()]
     }
 
-    /// The bytes without the label in the last slot of all.
-    pub(crate) fn before_outcome(&self) -> &[u8] {
-        match self.range(OUTCOME) {
-            Some((start, _)) => &self.as_bytes()[..start],
-            None => self.as_bytes(),
-        }
-    }
-
-    fn set_entry(&mut self, slot: u8, entry: &[u8]) {
-        let start = self.as_bytes().len();
-        self.push(&[slot]);
-        self.push(&entry[1..]);
+    #[inline(always)]
+    fn set_word(&mut self, slot: u8, tag: u8, word: u64) {
+        let head = head(slot, tag, WORD);
+        self.hash.write(head, word);
+        let start = self.push([head, word]);
         self.place(slot, start);
     }
 
     #[inline(always)]
-    fn append(&mut self, slot: u8, value: &Value<'_>, limit: usize) {
-        match *value {
-            Value::Str(v) => self.append_str(slot, limit, v),
-            Value::I64(v) => self.append_word(slot, I64, v.to_le_bytes()),
-            Value::U64(v) => match i64::try_from(v) {
-                Ok(v) => self.append_word(slot, I64, v.to_le_bytes()),
-                Err(_) => self.append_text(slot, limit, format_args!("{v}")),
-            },
-            Value::F64(v) => self.append_word(slot, F64, v.to_le_bytes()),
-            Value::Bool(v) => self.append_word(slot, BOOL, u64::from(v).to_le_bytes()),
-            Value::I128(_) | Value::U128(_) | Value::Text(_) | Value::Error(_) => {
-                self.append_text(slot, limit, format_args!("{value}"));
-            }
+    fn set_text(&mut self, slot: u8, text: &str) {
+        if text.len() > WORD {
+            return self.set_long_text(slot, text.as_bytes());
         }
+        let head = head(slot, STR, text.len());
+        let word = short_word(text.as_bytes());
+        self.hash.write(head, word);
+        let start = self.push([head, word]);
+        self.place(slot, start);
     }
 
-    #[inline]
-    fn append_word(&mut self, slot: u8, tag: u8, word: [u8; WORD]) {
-        self.push(&head(slot, tag, WORD));
-        self.push(&word);
+    #[inline(never)]
+    fn set_long_text(&mut self, slot: u8, text: &[u8]) {
+        let mut head = head(slot, STR, text.len());
+        let start = self.push([head]);
+        let whole = text.chunks_exact(WORD).map(word_of);
+        // The last bytes once more, without those that stand there already.
+        let rest = text.len() % WORD;
+        let last = word_of(&text[text.len() - WORD..]) >> ((WORD - rest) * 8 % 64);
+        for word in whole.chain((rest > 0).then_some(last)) {
+            self.hash.write(head, word);
+            self.push([word]);
+            head = 0;
+        }
+        self.place(slot, start);
     }
 
-    #[inline]
-    fn append_str(&mut self, slot: u8, limit: usize, text: &str) {
-        let text = cut(text, limit);
-        self.push(&head(slot, STR, text.len()));
-        self.push(text.as_bytes());
+    fn set_formatted(&mut self, slot: u8, limit: usize, text: fmt::Arguments<'_>) {
+        let mut formatted = SmallVec::<[u8; 128]>::new();
+        write_cut(text, limit, |part| {
+            formatted.extend_from_slice(part.as_bytes());
+        });
+        let formatted = std::str::from_utf8(&formatted).expect("it was cut between characters");
+        self.set_text(slot, formatted);
     }
 
-    fn append_text(&mut self, slot: u8, limit: usize, text: fmt::Arguments<'_>) {
-        self.push(&head(slot, STR, 0));
-        let start = self.as_bytes().len();
-        write_cut(text, limit, |part| self.push(part.as_bytes()));
-        let written = self.as_bytes().len() - start;
-        self.bytes_mut()[start - HEAD..start].copy_from_slice(&head(slot, STR, written));
+    fn set_entry(&mut self, slot: u8, entry: &[u64]) {
+        let head = entry[0] & !0xFF | u64::from(slot);
+        write_entry(&mut self.hash, head, &entry[1..]);
+        let start = self.push([head]);
+        for word in &entry[1..] {
+            self.push([*word]);
+        }
+        self.place(slot, start);
     }
 
-    #[inline]
-    fn push(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        match self.inline.get_mut(self.len..end) {
+    /// Appends words, and returns where they start.
+    #[inline(always)]
+    fn push<const N: usize>(&mut self, words: [u64; N]) -> usize {
+        let start = self.len;
+        match self.inline.get_mut(start..start + N) {
             Some(free) => {
-                free.copy_from_slice(bytes);
-                self.len = end;
+                // One by one: copied together, they would be read back while they
+                // are on their way to memory, which stalls the processor.
+                for (place, word) in free.iter_mut().zip(words) {
+                    *place = word;
+                }
+                self.len += N;
+                start
             }
-            None => self.spill(bytes),
+            None => self.spill(&words),
         }
     }
 
     #[cold]
-    fn spill(&mut self, bytes: &[u8]) {
+    fn spill(&mut self, words: &[u64]) -> usize {
         if let Some(inline) = self.inline.get(..self.len) {
             self.spilled.extend_from_slice(inline);
             self.len = SPILLED;
         }
-        self.spilled.extend_from_slice(bytes);
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        self.inline.get_mut(..self.len).unwrap_or(&mut self.spilled)
-    }
-
-    fn remove_range(&mut self, start: usize, end: usize) {
-        if self.len == SPILLED {
-            self.spilled.drain(start..end);
-        } else {
-            self.inline.copy_within(end..self.len, start);
-            self.len -= end - start;
-        }
+        let start = self.spilled.len();
+        self.spilled.extend_from_slice(words);
+        start
     }
 
     /// Puts the entry that was appended at `start` where its slot belongs.
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, slot: u8, start: usize) {
         if i16::from(slot) > self.last_slot {
             self.last_slot = i16::from(slot);
@@ -201,83 +234,135 @@ impl LabelBuf {
     /// Drops an older entry of the same slot, too.
     #[cold]
     fn move_into_place(&mut self, slot: u8, start: usize) {
-        let bytes = self.bytes_mut();
+        self.is_hashed = false;
+        let words = self.words_mut();
         let mut at = 0;
-        while at < start && bytes[at] < slot {
-            at += entry_len(&bytes[at..]);
+        while at < start && slot_of(&words[at..]) < slot {
+            at += entry_len(words[at]);
         }
-        let added = bytes.len() - start;
-        bytes[at..].rotate_right(added);
+        let added = words.len() - start;
+        words[at..].rotate_right(added);
         let older = at + added;
-        if bytes.get(older) == Some(&slot) {
-            let end = older + entry_len(&bytes[older..]);
+        if older < words.len() && slot_of(&words[older..]) == slot {
+            let end = older + entry_len(words[older]);
             self.remove_range(older, end);
         }
     }
 
-    fn range(&self, slot: u8) -> Option<(usize, usize)> {
-        let mut start = 0;
-        for entry in entries(self.as_bytes()) {
-            if entry[0] == slot {
-                return Some((start, start + entry.len()));
-            }
-            start += entry.len();
+    fn words_mut(&mut self) -> &mut [u64] {
+        self.inline.get_mut(..self.len).unwrap_or(&mut self.spilled)
+    }
+
+    fn remove_range(&mut self, start: usize, end: usize) {
+        if self.len == SPILLED {
+            self.spilled.drain(start..end);
+        } else {
+            self.inline.copy_within(end..self.len, start);
+            self.len -= end - start;
         }
-        None
     }
 }
 
 /// Stored labels under the names that `key` gives to the slots.
-pub(crate) fn decode(stored: &[u8], key: impl Fn(u8) -> Arc<str>) -> Labels {
+pub(crate) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
     let labels = entries(stored)
         .map(|entry| Label {
-            key: key(entry[0]),
+            key: key(slot_of(entry)),
             value: decode_value(entry),
         })
         .collect();
     Labels::new(labels)
 }
 
-/// One number, so that it is stored in one go: read back while its parts are on
-/// their way to memory, it would stall the processor.
-#[inline]
-fn head(slot: u8, tag: u8, len: usize) -> [u8; HEAD] {
-    (u64::from(slot) | u64::from(tag) << 8 | (len as u64) << 16).to_le_bytes()
+fn hashed(words: &[u64], seed: Seed) -> LabelKey<'_> {
+    let mut hash = LabelHash::new(seed);
+    for entry in entries(words) {
+        write_entry(&mut hash, entry[0], &entry[1..]);
+    }
+    LabelKey {
+        words,
+        hash: hash.finish(),
+    }
 }
 
-fn entries(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn write_entry(hash: &mut LabelHash, head: u64, value: &[u64]) {
+    let mut head = head;
+    for word in value {
+        hash.write(head, *word);
+        head = 0;
+    }
+}
+
+#[inline(always)]
+const fn head(slot: u8, tag: u8, len: usize) -> u64 {
+    slot as u64 | (tag as u64) << 8 | (len as u64) << 16
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the lowest byte is the slot"
+)]
+fn slot_of(entry: &[u64]) -> u8 {
+    entry[0] as u8
+}
+
+/// How many words the entry with this head takes. An empty text takes one, too.
+fn entry_len(head: u64) -> usize {
+    1 + text_len(head).div_ceil(WORD).max(1)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the length of something in memory"
+)]
+fn text_len(head: u64) -> usize {
+    (head >> 16) as usize
+}
+
+fn entries(mut rest: &[u64]) -> impl Iterator<Item = &[u64]> {
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (entry, tail) = rest.split_at(entry_len(rest));
+        let (entry, tail) = rest.split_at(entry_len(*rest.first()?));
         rest = tail;
         Some(entry)
     })
 }
 
-/// The length stands above the slot and the tag.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the length of something in memory"
-)]
-fn entry_len(entry: &[u8]) -> usize {
-    HEAD + (first_word(entry) >> 16) as usize
+/// Eight bytes at most, which are not copied one by one.
+#[inline(always)]
+fn short_word(text: &[u8]) -> u64 {
+    let u32_at = |at: usize| {
+        let bytes = text[at..at + 4].try_into().expect("four bytes");
+        u64::from(u32::from_le_bytes(bytes))
+    };
+    let len = text.len();
+    match len {
+        WORD => word_of(text),
+        4..WORD => u32_at(0) | u32_at(len - 4) << ((len - 4) * 8),
+        1..4 => {
+            let byte = |at: usize| u64::from(text[at]) << (at * 8);
+            byte(0) | byte(len / 2) | byte(len - 1)
+        }
+        _ => 0,
+    }
 }
 
-fn first_word(bytes: &[u8]) -> u64 {
-    let mut word = [0; WORD];
-    word.copy_from_slice(&bytes[..WORD]);
-    u64::from_le_bytes(word)
+#[inline(always)]
+fn word_of(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
 }
 
-fn decode_value(entry: &[u8]) -> LabelValue {
-    let (tag, value) = (entry[1], &entry[HEAD..]);
-    match tag {
-        STR => LabelValue::Str(String::from_utf8_lossy(value).into()),
-        I64 => LabelValue::I64(first_word(value).cast_signed()),
-        F64 => LabelValue::F64(f64::from_bits(first_word(value))),
-        _ => LabelValue::Bool(first_word(value) != 0),
+fn decode_value(entry: &[u64]) -> LabelValue {
+    let (tag, word) = (entry[0] >> 8 & 0xFF, entry[1]);
+    if tag == u64::from(STR) {
+        let bytes = entry[1..].iter().flat_map(|word| word.to_le_bytes());
+        let text: Vec<u8> = bytes.take(text_len(entry[0])).collect();
+        LabelValue::Str(String::from_utf8_lossy(&text).into())
+    } else if tag == u64::from(I64) {
+        LabelValue::I64(word.cast_signed())
+    } else if tag == u64::from(F64) {
+        LabelValue::F64(f64::from_bits(word))
+    } else {
+        LabelValue::Bool(word != 0)
     }
 }
 
@@ -287,8 +372,13 @@ mod tests {
 
     use super::*;
 
+    fn buffer() -> LabelBuf {
+        let seed = Seed::random();
+        LabelBuf::new(seed)
+    }
+
     fn decoded(labels: &LabelBuf) -> Vec<(String, String)> {
-        decode(labels.as_bytes(), |slot| format!("{slot:03}").into())
+        decode(labels.as_words(), |slot| format!("{slot:03}").into())
             .iter()
             .map(|label| (label.key().to_owned(), label.value().to_string()))
             .collect()
@@ -296,13 +386,13 @@ mod tests {
 
     #[test]
     fn labels_come_back_with_their_types() {
-        let mut labels = LabelBuf::default();
+        let mut labels = buffer();
         labels.set(0, &Value::Str("eu"), 99);
         labels.set(1, &Value::I64(-5), 99);
         labels.set(2, &Value::F64(0.5), 99);
         labels.set(3, &Value::Bool(true), 99);
         labels.set(4, &Value::U64(u64::MAX), 99);
-        let decoded = decode(labels.as_bytes(), |slot| slot.to_string().into());
+        let decoded = decode(labels.as_words(), |slot| slot.to_string().into());
         assert_eq!(decoded.get("0"), Some(&LabelValue::Str("eu".into())));
         assert_eq!(decoded.get("1"), Some(&LabelValue::I64(-5)));
         assert_eq!(decoded.get("2"), Some(&LabelValue::F64(0.5)));
@@ -315,7 +405,7 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_between_characters() {
-        let mut labels = LabelBuf::default();
+        let mut labels = buffer();
         labels.set(0, &Value::Str("aéé"), 4);
         labels.set(1, &Value::Text(&format_args!("{}{}", "aé", "éb")), 4);
         assert_eq!(
@@ -326,10 +416,10 @@ mod tests {
 
     #[test]
     fn the_first_of_two_labels_with_one_key_counts() {
-        let mut labels = LabelBuf::default();
+        let mut labels = buffer();
         labels.set(0, &Value::Str("own"), 99);
         labels.set(1, &Value::Str("inherited"), 99);
-        let labels = decode(labels.as_bytes(), |_| "tenant".into());
+        let labels = decode(labels.as_words(), |_| "tenant".into());
         assert_eq!(labels.get("tenant"), Some(&LabelValue::Str("own".into())));
         assert_eq!(labels.len(), 1);
     }
@@ -341,17 +431,21 @@ mod tests {
         fn the_order_of_setting_leaves_no_trace(
             writes in prop::collection::vec((0_u8..8, ".{0,20}"), 0..24),
         ) {
-            let mut labels = LabelBuf::default();
+            let seed = Seed::random();
+            let mut labels = LabelBuf::new(seed);
             let mut last = std::collections::BTreeMap::new();
             for (slot, text) in &writes {
                 labels.set(*slot, &Value::Str(text), 64);
                 last.insert(*slot, text);
             }
-            let mut expected = LabelBuf::default();
-            for (slot, text) in last {
-                expected.set(slot, &Value::Str(text), 64);
+            let mut expected = LabelBuf::new(seed);
+            for (slot, text) in &last {
+                expected.set(*slot, &Value::Str(text), 64);
             }
-            prop_assert_eq!(labels.as_bytes(), expected.as_bytes());
+            prop_assert_eq!(labels.as_words(), expected.as_words());
+            prop_assert_eq!(labels.key().hash, expected.key().hash);
+            let expected: Vec<_> = last.iter().map(|(slot, text)| (format!("{slot:03}"), (*text).clone())).collect();
+            prop_assert_eq!(decoded(&labels), expected);
         }
     }
 }

@@ -65,8 +65,8 @@ pub(super) struct Slot {
 pub(super) struct SpanState {
     pub(super) callsite: Option<&'static Metadata<'static>>,
     pub(super) opened: u64,
-    /// The bytes of a `LabelBuf`.
-    pub(super) labels: Vec<u8>,
+    /// The words of a `LabelBuf`.
+    pub(super) labels: Vec<u64>,
     pub(super) in_flight: SmallVec<[Arc<Series>; 2]>,
 }
 
@@ -75,6 +75,7 @@ pub(super) struct SpanState {
 pub(super) struct Closed {
     pub(super) callsite: Option<&'static Metadata<'static>>,
     pub(super) opened: u64,
+    pub(super) labels: Vec<u64>,
     pub(super) in_flight: SmallVec<[Arc<Series>; 2]>,
 }
 
@@ -105,13 +106,12 @@ impl SpanTable {
         Some(&segment.slots[at])
     }
 
-    /// Takes what a span carries, its labels into the buffer, and gives its slot
-    /// back, empty.
-    pub(super) fn remove(&self, id: u64, labels: &mut LabelBuf) -> Closed {
+    /// Takes what a span carries, and gives its slot back, empty.
+    pub(super) fn remove(&self, id: u64) -> Closed {
         let Some((segment, at)) = self.find(id) else {
             return Closed::default();
         };
-        let closed = segment.slots[at].take(labels);
+        let closed = segment.slots[at].take();
         segment.ids[at].store(FREE, Ordering::Release);
         closed
     }
@@ -210,15 +210,14 @@ impl Slot {
         Some(self.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
-    fn take(&self, labels: &mut LabelBuf) -> Closed {
+    fn take(&self) -> Closed {
         let mut state = self.state.lock();
         let closed = Closed {
             callsite: state.callsite.take(),
             opened: state.opened,
+            labels: std::mem::take(&mut state.labels),
             in_flight: std::mem::take(&mut state.in_flight),
         };
-        labels.restore(&state.labels);
-        state.labels.clear();
         drop(state);
         self.last_exit.store(0, Ordering::Relaxed);
         self.visits_in_panic.store(0, Ordering::Relaxed);
@@ -229,7 +228,7 @@ impl Slot {
 impl SpanState {
     pub(super) fn set_labels(&mut self, labels: &LabelBuf) {
         self.labels.clear();
-        self.labels.extend_from_slice(labels.as_bytes());
+        self.labels.extend_from_slice(labels.as_words());
     }
 }
 
@@ -247,7 +246,7 @@ mod tests {
         for id in &ids {
             assert_eq!(table.get(*id).map(|slot| slot.state().opened), Some(*id));
         }
-        table.remove(ids[0], &mut LabelBuf::default());
+        table.remove(ids[0]);
         assert!(table.get(ids[0]).is_none());
         assert!(ids[1..].iter().all(|id| table.get(*id).is_some()));
     }
@@ -258,7 +257,7 @@ mod tests {
         let slot = table.insert(1, 0);
         slot.mark(FAILED);
         slot.set_last_exit(9);
-        table.remove(1, &mut LabelBuf::default());
+        table.remove(1);
         let again = table.insert(1, 0);
         assert!(again.marks() == 0 && again.last_exit().is_none());
     }

@@ -63,7 +63,7 @@ impl Spans {
     {
         self.pay_back();
         let opened = self.now(plan);
-        let mut recorded = Recorded::default();
+        let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| attrs.record(visitor));
         let slot = self
@@ -71,7 +71,7 @@ impl Spans {
             .insert(id.into_u64(), opening_marks(plan, &recorded));
         let inherited = self.with_inherited(meter, plan, &recorded.labels, id, ctx);
         let labels = inherited.as_ref().unwrap_or(&recorded.labels);
-        let early = labels.before_outcome();
+        let early = labels.key_before_outcome();
         plan.measure(&recorded, early, &meter.catalog);
         plan.measure_opened(early, &meter.catalog);
         let mut in_flight = SmallVec::new();
@@ -102,20 +102,21 @@ impl Spans {
         let Some((slot, plan)) = self.find(meter, id) else {
             return;
         };
-        let mut recorded = Recorded::default();
+        let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| values.record(visitor));
         if recorded.failed {
             slot.mark(FAILED);
         }
         let mut state = slot.state();
-        let mut own = LabelBuf::from_bytes(&state.labels);
-        own.merge(&recorded.labels);
+        let mut own = plan.no_labels();
+        own.set_all(&state.labels);
+        own.set_all(recorded.labels.as_words());
         state.set_labels(&own);
         drop(state);
         let inherited = self.with_inherited(meter, plan, &own, id, ctx);
         let labels = inherited.as_ref().unwrap_or(&own);
-        plan.measure(&recorded, labels.before_outcome(), &meter.catalog);
+        plan.measure(&recorded, labels.key_before_outcome(), &meter.catalog);
     }
 
     #[cold]
@@ -159,11 +160,12 @@ impl Spans {
             mark_panic(slot);
         }
         let marks = slot.marks();
-        let mut labels = LabelBuf::default();
-        let closed = self.table.remove(id.into_u64(), &mut labels);
+        let closed = self.table.remove(id.into_u64());
         if let Some(plan) = closed.callsite.and_then(|callsite| meter.plan(callsite))
             && plan.moments.have_outcome()
         {
+            let mut labels = plan.no_labels();
+            labels.set_all(&closed.labels);
             if let Some(inherited) = self.with_inherited(meter, plan, &labels, id, ctx) {
                 labels = inherited;
             }
@@ -173,7 +175,7 @@ impl Spans {
             }
             let end = last_exit.unwrap_or_else(|| self.now(plan));
             let seconds = nanos_to_seconds(end.saturating_sub(closed.opened));
-            plan.measure_closed(seconds, labels.as_bytes(), &meter.catalog);
+            plan.measure_closed(seconds, labels.key(), &meter.catalog);
         }
         for series in &closed.in_flight {
             series.record(-1.0);
@@ -189,7 +191,7 @@ impl Spans {
             return;
         };
         meter.reject_reentrant(plan);
-        let closed = self.table.remove(id.into_u64(), &mut LabelBuf::default());
+        let closed = self.table.remove(id.into_u64());
         self.owed.lock().extend(closed.in_flight);
         self.owes.store(true, Ordering::Release);
     }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use foldhash::fast::RandomState;
 use tracing_core::{Level, Metadata};
 
 use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
@@ -11,6 +10,7 @@ use super::{Moments, Plan, PlannedMeasure};
 use crate::catalog::Catalog;
 use crate::convention::{Measure, Reading, Recipe, Source};
 use crate::kind::Kind;
+use crate::labels::Seed;
 use crate::once_map::OnceMap;
 use crate::problem::{Location, Reason};
 
@@ -82,7 +82,7 @@ pub(crate) fn compile(
         measures: compiler.measures.into(),
         moments: compiler.moments,
         fails_its_span: fails_its_span(metadata),
-        hasher: RandomState::default(),
+        seed: Seed::random(),
         routes: OnceMap::new(),
     }
 }

@@ -8,7 +8,7 @@ use tracing_core::field::{Field, Visit};
 use crate::convention::Says;
 use crate::cut::format_cut;
 use crate::kind::Kind;
-use crate::labels::{LabelBuf, OUTCOME};
+use crate::labels::{LabelBuf, OUTCOME, Seed};
 use crate::problem::Reason;
 use crate::value::{ReadField, Value, Visitor, measurement};
 
@@ -21,7 +21,6 @@ pub(crate) struct FieldPlan {
 }
 
 /// What one event or span recorded.
-#[derive(Default)]
 pub(crate) struct Recorded {
     pub(crate) labels: LabelBuf,
     pub(crate) failed: bool,
@@ -118,6 +117,16 @@ impl FieldPlan {
 }
 
 impl Recorded {
+    #[inline]
+    pub(super) fn new(seed: Seed) -> Self {
+        Self {
+            labels: LabelBuf::new(seed),
+            failed: false,
+            samples: SmallVec::new(),
+            rare: None,
+        }
+    }
+
     #[inline(always)]
     fn sample(&mut self, measure: u8, takes: Kind, value: &Value<'_>) {
         match measurement(takes, value) {

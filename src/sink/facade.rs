@@ -94,14 +94,14 @@ impl FacadeSink {
 }
 
 impl Sink for FacadeSink {
-    fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle> {
+    fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle> {
         let instrument = self.instrument(instrument);
         let key = Key::from_parts(instrument.name.clone(), self.naming.labels(labels));
         let mut handles = self.handles.lock();
         let handle = handles.entry(key).or_insert_with_key(|key| {
             FacadeHandle::new(Arc::clone(&self.recorder), instrument, key.clone())
         });
-        Box::new(Arc::clone(handle))
+        Arc::<FacadeHandle>::clone(handle)
     }
 }
 

@@ -41,7 +41,7 @@ impl<W> Sink for LogSink<W>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle> {
+    fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle> {
         let mut before = format!("metric={} kind={}", instrument.name(), instrument.kind());
         if let Some(unit) = instrument.unit() {
             append(&mut before, "unit", unit);
@@ -56,7 +56,7 @@ where
                 key => append(&mut after, key, &value),
             }
         }
-        Box::new(LogHandle {
+        Arc::new(LogHandle {
             writer: Arc::clone(&self.writer),
             before,
             after,

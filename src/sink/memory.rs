@@ -65,7 +65,7 @@ impl MemorySink {
 }
 
 impl Sink for MemorySink {
-    fn series(&self, instrument: &Instrument, labels: &Labels) -> Box<dyn Handle> {
+    fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle> {
         let mut series = self.series.lock();
         let key = (instrument.name().to_owned(), labels.clone());
         let series = series.entry(key).or_insert_with(|| {
@@ -74,15 +74,13 @@ impl Sink for MemorySink {
                 samples: NoPoison::default(),
             })
         });
-        Box::new(MemoryHandle(Arc::clone(series)))
+        Arc::<MemorySeries>::clone(series)
     }
 }
 
-struct MemoryHandle(Arc<MemorySeries>);
-
-impl Handle for MemoryHandle {
+impl Handle for MemorySeries {
     fn record(&self, value: f64) {
-        self.0.samples.lock().push(value);
+        self.samples.lock().push(value);
     }
 }
 

@@ -32,6 +32,7 @@ static METADATA: Metadata<'_> = Metadata::new("tracing_meter", Level::INFO, Some
 
 /// One series. Shared, so that those that wait can be found.
 pub(super) struct FacadeHandle {
+    this: Weak<Self>,
     recorder: Arc<RecorderRef>,
     instrument: Arc<FacadeInstrument>,
     key: Key,
@@ -75,7 +76,8 @@ impl FacadeHandle {
         instrument: Arc<FacadeInstrument>,
         key: Key,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             recorder,
             instrument,
             key,
@@ -156,7 +158,7 @@ impl FacadeHandle {
 
     /// Records when the series was never taken from a recorder, or has to be anew.
     #[cold]
-    fn record_unresolved(self: &Arc<Self>, value: f64) {
+    fn record_unresolved(&self, value: f64) {
         if self.wait(value) == Phase::Over {
             let (resolved, _) = self.take();
             self.keep(&resolved);
@@ -178,7 +180,7 @@ impl FacadeHandle {
     }
 
     /// Keeps a measurement, unless what is early is over.
-    fn wait(self: &Arc<Self>, value: f64) -> Phase {
+    fn wait(&self, value: f64) -> Phase {
         let mut early = self.early.lock();
         if early.phase == Phase::Over {
             return Phase::Over;
@@ -189,7 +191,7 @@ impl FacadeHandle {
         drop(early);
         if is_first {
             let mut all = self.recorder.waiting.lock();
-            all.push(Arc::downgrade(self));
+            all.push(Weak::clone(&self.this));
         }
         phase
     }
@@ -267,7 +269,7 @@ impl Resolved {
     }
 }
 
-impl Handle for Arc<FacadeHandle> {
+impl Handle for FacadeHandle {
     fn record(&self, value: f64) {
         if !self.must_be_renewed()
             && let Some(resolved) = &*self.resolved.load()
