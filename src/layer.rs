@@ -15,8 +15,10 @@ use crate::meter::Meter;
 use crate::reentrancy::is_inside_a_sink;
 
 mod builder;
+mod clock;
 mod directives;
 mod filter;
+mod inheritance;
 mod others;
 mod span_table;
 mod spans;
@@ -52,8 +54,8 @@ impl<S> MeterLayer<S> {
         Self {
             filtered: Filtered::new(NoLayer, filter),
             has_filter_id: false,
+            spans: Spans::new(Arc::clone(&meter)),
             meter,
-            spans: Spans::default(),
         }
     }
 
@@ -98,36 +100,35 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let Some(plan) = self.meter.plan(attrs.metadata()) else {
+        let Some((position, plan)) = self.meter.plan(attrs.metadata()) else {
             return;
         };
         if is_inside_a_sink() {
             return self.meter.reject_reentrant(plan);
         }
-        self.spans.open(&self.meter, plan, attrs, id, &ctx);
+        self.spans.open((position, plan), attrs, id, &ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         if is_inside_a_sink() {
-            return self.spans.reject_record(&self.meter, id);
+            return self.spans.reject_record(id);
         }
-        self.spans.record(&self.meter, id, values, &ctx);
+        self.spans.record(id, values, &ctx);
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         self.spans.pay_back();
-        let Some(plan) = self.meter.plan(event.metadata()) else {
+        let Some((_, plan)) = self.meter.plan(event.metadata()) else {
             return;
         };
         if is_inside_a_sink() {
             return self.meter.reject_reentrant(plan);
         }
         if plan.fails_its_span {
-            self.spans.fail_span_of(&self.meter, event, &ctx);
+            self.spans.fail_span_of(event, &ctx);
         }
         self.meter.event(plan, event, |labels| {
-            self.spans
-                .inherit_into_event(&self.meter, plan, event, &ctx, labels);
+            self.spans.inherit_into_event(plan, event, &ctx, labels);
         });
     }
 
@@ -141,9 +142,9 @@ where
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         if is_inside_a_sink() {
-            return self.spans.close_inside_a_sink(&self.meter, &id);
+            return self.spans.close_inside_a_sink(&id);
         }
-        self.spans.close(&self.meter, &id, &ctx);
+        self.spans.close(&id, &ctx);
     }
 
     #[allow(

@@ -106,6 +106,7 @@ mod layer;
 mod meter;
 mod no_poison;
 mod once_map;
+mod one_or_more;
 mod plan;
 mod problem;
 mod prometheus_name;

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 use crate::catalog::Catalog;
 use crate::convention::{Convention, Recipe};
 use crate::labels::LabelBuf;
-use crate::once_map::OnceMap;
+use crate::once_map::{OnceMap, Position};
 use crate::plan::{LabelRules, Plan, compile, is_of_interest};
 use crate::problem::Reason;
 
@@ -19,8 +19,11 @@ pub(crate) struct Meter {
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
-    callsites: OnceMap<usize, Option<Box<Callsite>>>,
+    callsites: OnceMap<usize, Option<Callsite>>,
 }
+
+/// Where a plan is, for spans to keep.
+pub(crate) type PlanPosition = Position;
 
 /// A callsite of interest.
 struct Callsite {
@@ -51,12 +54,22 @@ impl Meter {
 
     /// The plan of a callsite that was reached; `None` if it is not measured.
     #[inline(always)]
-    pub(crate) fn plan(&self, metadata: &'static Metadata<'static>) -> Option<&Plan> {
-        let callsite = self.callsite(metadata)?;
+    pub(crate) fn plan(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> Option<(PlanPosition, &Plan)> {
+        let (position, callsite) = self.callsite(metadata)?;
         let compiled = callsite
             .plan
             .get_or_init(|| compile(metadata, &callsite.recipe, &self.rules, &self.catalog));
-        Some(compiled)
+        Some((position, compiled))
+    }
+
+    /// The plan that was found before.
+    #[inline(always)]
+    pub(crate) fn plan_at(&self, position: PlanPosition) -> Option<&Plan> {
+        let callsite = &self.callsites.at(position)?.value;
+        callsite.as_ref()?.plan.get()
     }
 
     /// Whether a callsite is to be measured.
@@ -103,18 +116,18 @@ impl Meter {
     /// Asks the conventions on a miss: an event may come before its callsite's
     /// registration has ended.
     #[inline(always)]
-    fn callsite(&self, metadata: &'static Metadata<'static>) -> Option<&Callsite> {
+    fn callsite(&self, metadata: &'static Metadata<'static>) -> Option<(PlanPosition, &Callsite)> {
         let (hash, address) = identity(metadata);
         let known = self.callsites.get(hash, |known| *known == address);
-        let callsite = known.unwrap_or_else(|| {
+        let (position, entry) = known.unwrap_or_else(|| {
             let recognised = self.recognise(metadata);
             self.callsites.insert(hash, address, recognised)
         });
-        callsite.as_deref()
+        Some((position, entry.value.as_ref()?))
     }
 
     #[cold]
-    fn recognise(&self, metadata: &'static Metadata<'static>) -> Option<Box<Callsite>> {
+    fn recognise(&self, metadata: &'static Metadata<'static>) -> Option<Callsite> {
         if !self.may_measure(metadata) {
             return None;
         }
@@ -126,7 +139,7 @@ impl Meter {
         }
         is_of_interest(metadata, &recipe, &self.rules).then(|| {
             let plan = OnceLock::new();
-            Box::new(Callsite { recipe, plan })
+            Callsite { recipe, plan }
         })
     }
 

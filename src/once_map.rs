@@ -30,15 +30,17 @@ type Table<K, V> = Box<[OnceLock<Slot<K, V>>]>;
 
 struct Slot<K, V> {
     hash: u64,
-    entry: Arc<(K, V)>,
+    entry: Arc<Entry<K, V>>,
 }
 
-/// Where an entry stands in its map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    table: u8,
-    slot: u32,
+pub(crate) struct Entry<K, V> {
+    pub(crate) key: K,
+    pub(crate) value: V,
 }
+
+/// Where an entry stands in its map: the table, and the slot in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(u64);
 
 impl<K, V> OnceMap<K, V> {
     pub(crate) const fn new() -> Self {
@@ -49,16 +51,35 @@ impl<K, V> OnceMap<K, V> {
         }
     }
 
-    /// The value under `hash` whose key satisfies `is_key`.
+    /// The entry under `hash` whose key satisfies `is_key`.
     #[inline(always)]
-    pub(crate) fn get(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<&V> {
-        let table = self.table(self.current.load(Ordering::Acquire))?;
-        let (_, (_, value)) = search(table, hash, is_key)?;
-        Some(value)
+    pub(crate) fn get(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+    ) -> Option<(Position, &Entry<K, V>)> {
+        let current = self.current.load(Ordering::Acquire);
+        let table = self.tables.get(current)?.get()?;
+        let mut at = start(hash);
+        loop {
+            // The number of slots is a power of two.
+            at &= table.len() - 1;
+            let slot = table[at].get()?;
+            if slot.hash == hash && is_key(&slot.entry.key) {
+                return Some((Position::new(current, at), &slot.entry));
+            }
+            at += 1;
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn at(&self, position: Position) -> Option<&Entry<K, V>> {
+        let table = self.tables.get(position.table())?.get()?;
+        Some(&table.get(position.slot())?.get()?.entry)
     }
 
     /// Inserts, unless the key is there already: the first one in wins.
-    pub(crate) fn insert(&self, hash: u64, key: K, value: V) -> &V
+    pub(crate) fn insert(&self, hash: u64, key: K, value: V) -> (Position, &Entry<K, V>)
     where
         K: PartialEq,
     {
@@ -66,34 +87,57 @@ impl<K, V> OnceMap<K, V> {
         if let Some(there) = self.get(hash, |known| *known == key) {
             return there;
         }
-        let table = self.table_with_room(*len);
-        let entry = Arc::new((key, value));
+        let (current, table) = self.table_with_room(*len);
+        let entry = Arc::new(Entry { key, value });
         *len += 1;
-        &put(table, Slot { hash, entry }).1
+        let (at, entry) = put(table, Slot { hash, entry });
+        (Position::new(current, at), entry)
     }
 
     /// The current table, or a larger one that becomes it.
-    fn table_with_room(&self, len: usize) -> &Table<K, V> {
+    fn table_with_room(&self, len: usize) -> (usize, &Table<K, V>) {
         let current = self.current.load(Ordering::Relaxed);
         let table = self.tables[current].get_or_init(|| empty_table(FIRST_TABLE));
         // Up to three quarters are taken.
         if (len + 1) * 4 <= table.len() * 3 {
-            return table;
+            return (current, table);
         }
-        let larger = self.tables[current + 1].get_or_init(|| {
+        let next = current + 1;
+        let larger = self.tables[next].get_or_init(|| {
             let larger = empty_table(table.len() * GROWTH);
             for slot in table.iter().filter_map(OnceLock::get) {
                 put(&larger, slot.clone());
             }
             larger
         });
-        self.current.store(current + 1, Ordering::Release);
-        larger
+        self.current.store(next, Ordering::Release);
+        (next, larger)
+    }
+}
+
+impl Position {
+    const fn new(table: usize, slot: usize) -> Self {
+        Self((table as u64) << 32 | slot as u64)
     }
 
-    #[inline(always)]
-    fn table(&self, at: usize) -> Option<&Table<K, V>> {
-        self.tables.get(at)?.get()
+    #[allow(clippy::cast_possible_truncation, reason = "it came from a usize")]
+    const fn table(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    const fn slot(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    /// For an atomic to keep.
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// Of bits that never were a position nothing is found, or something else.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 }
 
@@ -106,31 +150,13 @@ impl<K, V> Clone for Slot<K, V> {
     }
 }
 
-#[inline(always)]
-fn search<K, V>(
-    table: &Table<K, V>,
-    hash: u64,
-    is_key: impl Fn(&K) -> bool,
-) -> Option<(usize, &(K, V))> {
-    let mut at = start(hash);
-    loop {
-        // The number of slots is a power of two.
-        at &= table.len() - 1;
-        let slot = table[at].get()?;
-        if slot.hash == hash && is_key(&slot.entry.0) {
-            return Some((at, &slot.entry));
-        }
-        at += 1;
-    }
-}
-
 /// Only called by whoever holds the map's lock, with room for one more.
-fn put<K, V>(table: &Table<K, V>, slot: Slot<K, V>) -> &(K, V) {
+fn put<K, V>(table: &Table<K, V>, slot: Slot<K, V>) -> (usize, &Entry<K, V>) {
     let mut at = start(slot.hash);
     loop {
         at &= table.len() - 1;
         if table[at].get().is_none() {
-            return &table[at].get_or_init(|| slot).entry;
+            return (at, &table[at].get_or_init(|| slot).entry);
         }
         at += 1;
     }
@@ -160,9 +186,21 @@ mod tests {
             map.insert(spread(key), key, key * 2);
         }
         for key in 0..5_000_u64 {
-            assert_eq!(map.get(spread(key), |k| *k == key), Some(&(key * 2)));
+            let (position, entry) = map.get(spread(key), |k| *k == key).unwrap();
+            assert_eq!((entry.key, entry.value), (key, key * 2));
+            assert_eq!(map.at(position).unwrap().key, key);
         }
-        assert_eq!(map.get(spread(5_000), |k| *k == 5_000), None);
+        assert!(map.get(spread(5_000), |k| *k == 5_000).is_none());
+    }
+
+    #[test]
+    fn a_position_stays_when_the_map_grows() {
+        let map = OnceMap::new();
+        let (first, _) = map.insert(spread(0), 0, ());
+        for key in 1..100 {
+            map.insert(spread(key), key, ());
+        }
+        assert_eq!(map.at(first).unwrap().key, 0);
     }
 
     #[test]
@@ -172,9 +210,10 @@ mod tests {
             map.insert(7, key, key);
         }
         for key in 0..20_u64 {
-            assert_eq!(map.get(7, |k| *k == key), Some(&key));
+            let (_, entry) = map.get(7, |k| *k == key).unwrap();
+            assert_eq!(entry.value, key);
         }
-        assert_eq!(map.get(7, |k| *k == 20), None);
+        assert!(map.get(7, |k| *k == 20).is_none());
     }
 
     #[test]
@@ -186,7 +225,7 @@ mod tests {
                     let map = &map;
                     scope.spawn(move || {
                         (0..200_u64)
-                            .map(|key| *map.insert(spread(key), key, worker))
+                            .map(|key| map.insert(spread(key), key, worker).1.value)
                             .collect()
                     })
                 })

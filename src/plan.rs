@@ -2,21 +2,23 @@
 
 use std::sync::{Arc, OnceLock};
 
-use smallvec::SmallVec;
-
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
-use crate::labels::{LabelBuf, LabelKey, Seed, decode};
-use crate::once_map::OnceMap;
+use crate::labels::{LabelBuf, LabelKey, decode};
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
 
 mod compile;
 mod fields;
+mod moments;
+mod route;
 
 pub(crate) use compile::{LabelRules, compile, is_of_interest};
 pub(crate) use fields::{FieldPlan, Recorded};
 use fields::{Rare, Rejected};
+pub(crate) use moments::{InFlight, KeptSeries, Moments, Outcome};
+pub(crate) use route::RoutePosition;
+use route::{Route, Routes};
 
 /// Everything there is to know about a callsite, so that measuring it compares
 /// no names: what each field is, by its index, and where measurements go.
@@ -35,8 +37,7 @@ pub(crate) struct Plan {
     pub(crate) moments: Moments,
     /// An ERROR event with an `error` field: the span it happens in failed.
     pub(crate) fails_its_span: bool,
-    seed: Seed,
-    routes: OnceMap<RouteKey, Route>,
+    routes: Routes,
 }
 
 struct PlannedMeasure {
@@ -52,32 +53,15 @@ struct Inherited {
     hidden_by: Option<u8>,
 }
 
-/// Which measures are due when, by their indices. Empty for an event.
-#[derive(Default)]
-pub(crate) struct Moments {
-    pub(crate) opened: SmallVec<[u8; 2]>,
-    pub(crate) in_flight: SmallVec<[u8; 2]>,
-    pub(crate) closed: SmallVec<[u8; 2]>,
-    pub(crate) duration: SmallVec<[u8; 2]>,
-}
-
-/// The words of a `LabelBuf`, in place for a label or two.
-type RouteKey = SmallVec<[u64; 5]>;
-
-/// The series of one set of labels, for each measure of the plan.
-struct Route {
-    series: SmallVec<[OnceLock<Arc<Series>>; 1]>,
-}
-
 impl Plan {
     #[inline]
     pub(crate) fn nothing_recorded(&self) -> Recorded {
-        Recorded::new(self.seed)
+        Recorded::new(self.no_labels())
     }
 
     #[inline]
     pub(crate) fn no_labels(&self) -> LabelBuf {
-        LabelBuf::new(self.seed)
+        self.routes.no_labels()
     }
 
     /// Records all samples, under labels that may be more than were recorded.
@@ -92,40 +76,10 @@ impl Plan {
         if recorded.samples.is_empty() {
             return;
         }
-        let route = self.route(key);
+        let route = self.routes.find(key).map(|(_, route)| route);
         for (measure, value) in &recorded.samples {
             self.add(*measure, *value, route, key, catalog);
         }
-    }
-
-    /// Records what is due when a span opens.
-    #[inline]
-    pub(crate) fn measure_opened(&self, key: LabelKey<'_>, catalog: &Catalog) {
-        if !self.moments.opened.is_empty() {
-            self.add_each(&self.moments.opened, 1.0, self.route(key), key, catalog);
-        }
-    }
-
-    /// Records what is due when a span closes.
-    #[inline]
-    pub(crate) fn measure_closed(&self, seconds: f64, key: LabelKey<'_>, catalog: &Catalog) {
-        let route = self.route(key);
-        self.add_each(&self.moments.closed, 1.0, route, key, catalog);
-        self.add_each(&self.moments.duration, seconds, route, key, catalog);
-    }
-
-    /// The series of a measure, for whoever records it twice.
-    pub(crate) fn series(
-        &self,
-        measure: u8,
-        key: LabelKey<'_>,
-        catalog: &Catalog,
-    ) -> Option<Arc<Series>> {
-        if let Some(series) = self.route(key).and_then(|route| route.get(measure)) {
-            return Some(Arc::clone(series));
-        }
-        self.admit(measure, key, catalog)
-            .map(|admitted| Arc::clone(admitted.series()))
     }
 
     /// Takes over an inherited label, unless a nearer one is there: what is hidden
@@ -148,25 +102,6 @@ impl Plan {
     }
 
     #[inline(always)]
-    fn route(&self, key: LabelKey<'_>) -> Option<&Route> {
-        self.routes.get(key.hash, |known| is_same(known, key.words))
-    }
-
-    #[inline]
-    fn add_each(
-        &self,
-        measures: &[u8],
-        value: f64,
-        route: Option<&Route>,
-        key: LabelKey<'_>,
-        catalog: &Catalog,
-    ) {
-        for measure in measures {
-            self.add(*measure, value, route, key, catalog);
-        }
-    }
-
-    #[inline(always)]
     fn add(
         &self,
         measure: u8,
@@ -176,7 +111,7 @@ impl Plan {
         catalog: &Catalog,
     ) {
         let planned = &self.measures[usize::from(measure)];
-        if let Some(series) = route.and_then(|route| route.get(measure))
+        if let Some(series) = route.and_then(|route| route.series(measure))
             && planned.unit_conflict.get().is_none()
         {
             return planned.reading.add(series, value);
@@ -216,10 +151,8 @@ impl Plan {
         match admitted {
             Ok(Admitted::Overflow(series)) => Some(Admitted::Overflow(series)),
             Ok(admitted) => {
-                let route = Route::new(self.measures.len());
-                let route = self.routes.insert(key.hash, key.words.into(), route);
-                // Another thread may have found the same series first.
-                let _ = route.series[usize::from(measure)].set(Arc::clone(admitted.series()));
+                let (_, route) = self.routes.insert(key);
+                route.set_series(measure, admitted.series());
                 Some(admitted)
             }
             Err(tally) => {
@@ -278,20 +211,6 @@ impl Plan {
     }
 }
 
-impl Moments {
-    /// Whether anything is due that `outcome` labels.
-    pub(crate) fn have_outcome(&self) -> bool {
-        !(self.closed.is_empty() && self.duration.is_empty())
-    }
-}
-
-/// Word by word: there are few, and a call of `memcmp` costs more than comparing
-/// them, on some processors a hundred nanoseconds where there is nothing to compare.
-#[inline]
-fn is_same(known: &[u64], wanted: &[u64]) -> bool {
-    known.len() == wanted.len() && known.iter().zip(wanted).all(|(a, b)| a == b)
-}
-
 /// OpenTelemetry's names ignore case.
 fn is_named(planned: &PlannedMeasure, metric: &str) -> bool {
     let target = planned.target.as_ref();
@@ -306,18 +225,5 @@ impl Reading {
             Self::Rise => series.record_rise_to(value),
             Self::Fall => series.record_fall_to(value),
         }
-    }
-}
-
-impl Route {
-    fn new(measures: usize) -> Self {
-        Self {
-            series: (0..measures).map(|_| OnceLock::new()).collect(),
-        }
-    }
-
-    #[inline(always)]
-    fn get(&self, measure: u8) -> Option<&Arc<Series>> {
-        self.series[usize::from(measure)].get()
     }
 }

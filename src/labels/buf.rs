@@ -46,7 +46,7 @@ pub(crate) struct LabelKey<'a> {
 }
 
 /// Enough for half a dozen labels of ordinary length without an allocation.
-const INLINE: usize = 24;
+const INLINE: usize = 16;
 
 /// Longer than any buffer, so that nothing more fits inline.
 const SPILLED: usize = usize::MAX >> 1;
@@ -90,10 +90,10 @@ impl LabelBuf {
     /// Without the label in the last slot of all.
     #[inline]
     pub(crate) fn key_before_outcome(&self) -> LabelKey<'_> {
-        if self.last_slot < i16::from(OUTCOME) {
-            return self.key();
+        if self.has_outcome() {
+            return hashed(self.before_outcome(), self.seed);
         }
-        hashed(self.before_outcome(), self.seed)
+        self.key()
     }
 
     /// Sets the label in a slot. Text is cut at `limit` bytes, between characters.
@@ -126,6 +126,15 @@ impl LabelBuf {
         for entry in entries(stored) {
             self.set_entry(slot_of(entry), entry);
         }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    pub(crate) fn has_outcome(&self) -> bool {
+        self.last_slot == i16::from(OUTCOME)
     }
 
     pub(crate) fn has(&self, slot: u8) -> bool {

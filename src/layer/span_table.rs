@@ -3,15 +3,13 @@
 //! The registry's own extensions would do, but cost a map look-up, a lock and
 //! an allocation more for each span, and two layers of one type share them.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-
-use smallvec::SmallVec;
-use tracing_core::{Dispatch, Metadata};
 
 use crate::labels::LabelBuf;
+use crate::meter::PlanPosition;
 use crate::no_poison::NoPoison;
-use crate::series::Series;
+use crate::plan::{KeptSeries, Plan, RoutePosition};
 
 /// The span failed.
 pub(super) const FAILED: u8 = 1;
@@ -21,6 +19,10 @@ pub(super) const PANICKED: u8 = 2;
 pub(super) const TIMED: u8 = 4;
 /// It was opened while its thread was panicking already.
 pub(super) const OPENED_IN_PANIC: u8 = 8;
+/// Its in-flight series are those of the route that it opened on.
+pub(super) const ON_ROUTE: u8 = 16;
+/// Its labels are not those of that route.
+pub(super) const LABELS_APART: u8 = 32;
 
 const FREE: u64 = 0;
 /// How many slots of a segment a span may take: half a cache line of ids.
@@ -37,8 +39,7 @@ const THREAD_STRIDE: u64 = 61;
 /// Open spans by id.
 ///
 /// A span has one group of slots in each segment and takes the first that is
-/// free. Segments are added, never removed, so that finding a span takes no
-/// lock: only reading what it carries does, and that lock is nearly never shared.
+/// free. Segments are added, never removed, so that finding a span takes no lock.
 #[derive(Default)]
 pub(super) struct SpanTable {
     first: OnceLock<Segment>,
@@ -50,48 +51,48 @@ struct Segment {
     next: OnceLock<Box<Segment>>,
 }
 
-/// The place of one open span.
+/// The place of a span.
+///
+/// Whoever has a span's id has it from where the span was opened, which happened
+/// after its slot was filled: so nothing here needs an order of its own.
 #[derive(Default)]
-pub(super) struct Slot {
+struct Slot {
     marks: AtomicU8,
-    last_exit: AtomicU64,
     /// How often it was entered, and not yet left, while its thread was panicking.
     visits_in_panic: AtomicU8,
-    state: NoPoison<SpanState>,
+    plan: AtomicU64,
+    route: AtomicU64,
+    opened: AtomicU64,
+    last_exit: AtomicU64,
+    apart: NoPoison<Apart>,
 }
 
-/// What an open span carries. Its buffers outlive it, for the slot's next span.
+/// What a span carries that no route has.
 #[derive(Default)]
-pub(super) struct SpanState {
-    pub(super) callsite: Option<&'static Metadata<'static>>,
-    pub(super) opened: u64,
-    /// The words of a `LabelBuf`.
-    pub(super) labels: Vec<u64>,
-    pub(super) in_flight: SmallVec<[Arc<Series>; 2]>,
+struct Apart {
+    /// The words of a `LabelBuf`. The buffer outlives the span, for the slot's next.
+    labels: Vec<u64>,
+    in_flight: KeptSeries,
 }
 
-/// What a span carried until it closed.
-#[derive(Default)]
-pub(super) struct Closed {
-    pub(super) callsite: Option<&'static Metadata<'static>>,
-    pub(super) opened: u64,
-    pub(super) labels: Vec<u64>,
-    pub(super) in_flight: SmallVec<[Arc<Series>; 2]>,
+/// An open span.
+#[derive(Clone, Copy)]
+pub(super) struct OpenSpan<'a> {
+    id: &'a AtomicU64,
+    slot: &'a Slot,
 }
 
 impl SpanTable {
     /// A slot for a span that opens.
-    pub(super) fn insert(&self, id: u64, marks: u8) -> &Slot {
+    #[inline]
+    pub(super) fn insert(&self, id: u64) -> OpenSpan<'_> {
         let mut size = FIRST_SEGMENT;
         let mut segment = self.first.get_or_init(|| Segment::new(size));
         loop {
             for at in segment.group(id) {
-                let (taken, not) = (Ordering::Acquire, Ordering::Relaxed);
-                let taken = segment.ids[at].compare_exchange(FREE, id, taken, not);
-                if taken.is_ok() {
-                    let slot = &segment.slots[at];
-                    slot.marks.store(marks, Ordering::Relaxed);
-                    return slot;
+                let open = segment.at(at);
+                if open.take(id) {
+                    return open;
                 }
             }
             size = (size * GROWTH).min(LARGEST_SEGMENT);
@@ -99,32 +100,14 @@ impl SpanTable {
         }
     }
 
-    /// The slot of an open span, if it is one of ours.
+    /// The open span, if it is one of ours.
     #[inline]
-    pub(super) fn get(&self, id: u64) -> Option<&Slot> {
-        let (segment, at) = self.find(id)?;
-        Some(&segment.slots[at])
-    }
-
-    /// Takes what a span carries, and gives its slot back, empty.
-    pub(super) fn remove(&self, id: u64) -> Closed {
-        let Some((segment, at)) = self.find(id) else {
-            return Closed::default();
-        };
-        let closed = segment.slots[at].take();
-        segment.ids[at].store(FREE, Ordering::Release);
-        closed
-    }
-
-    #[inline]
-    fn find(&self, id: u64) -> Option<(&Segment, usize)> {
+    pub(super) fn get(&self, id: u64) -> Option<OpenSpan<'_>> {
         let mut segment = self.first.get();
         while let Some(here) = segment {
             for at in here.group(id) {
-                // Whoever has a span's id has it from where the span was opened,
-                // which happened after its slot was taken.
                 if here.ids[at].load(Ordering::Relaxed) == id {
-                    return Some((here, at));
+                    return Some(here.at(at));
                 }
             }
             segment = here.next.get().map(AsRef::as_ref);
@@ -132,29 +115,13 @@ impl SpanTable {
         None
     }
 
-    fn slots_mut(&mut self) -> Vec<&mut Slot> {
-        let mut slots = Vec::new();
-        let mut segment = self.first.get_mut();
-        while let Some(here) = segment {
-            slots.extend(&mut here.slots);
-            segment = here.next.get_mut().map(AsMut::as_mut);
-        }
-        slots
-    }
-}
-
-impl Drop for SpanTable {
-    /// Spans that are still open will close without this layer.
-    fn drop(&mut self) {
-        // The layer may be dropped under a lock of `reload`. A sink that logs
-        // would ask for it again.
-        tracing_core::dispatcher::with_default(&Dispatch::none(), || {
-            for slot in self.slots_mut() {
-                for series in slot.state.get_mut().in_flight.drain(..) {
-                    series.record(-1.0);
-                }
-            }
-        });
+    /// Spans that are still open.
+    pub(super) fn all(&self) -> impl Iterator<Item = OpenSpan<'_>> {
+        let segments =
+            std::iter::successors(self.first.get(), |here| here.next.get().map(AsRef::as_ref));
+        segments
+            .flat_map(|segment| (0..segment.ids.len()).map(|at| segment.at(at)))
+            .filter(|open| open.id.load(Ordering::Relaxed) != FREE)
     }
 }
 
@@ -168,6 +135,14 @@ impl Segment {
     }
 
     #[inline]
+    fn at(&self, at: usize) -> OpenSpan<'_> {
+        OpenSpan {
+            id: &self.ids[at],
+            slot: &self.slots[at],
+        }
+    }
+
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "masked")]
     fn group(&self, id: u64) -> std::ops::Range<usize> {
         let spread = id.wrapping_add((id >> THREAD_SHIFT).wrapping_mul(THREAD_STRIDE));
@@ -177,58 +152,99 @@ impl Segment {
     }
 }
 
-impl Slot {
-    pub(super) fn state(&self) -> std::sync::MutexGuard<'_, SpanState> {
-        self.state.lock()
+impl OpenSpan<'_> {
+    fn take(self, id: u64) -> bool {
+        let (taken, not) = (Ordering::Acquire, Ordering::Relaxed);
+        self.id.load(not) == FREE && self.id.compare_exchange(FREE, id, taken, not).is_ok()
     }
 
-    pub(super) fn mark(&self, mark: u8) {
-        self.marks.fetch_or(mark, Ordering::Relaxed);
+    /// Gives the slot back, empty.
+    pub(super) fn release(self) {
+        self.slot.last_exit.store(0, Ordering::Relaxed);
+        self.slot.visits_in_panic.store(0, Ordering::Relaxed);
+        self.id.store(FREE, Ordering::Release);
     }
 
-    pub(super) fn visit_in_panic(&self) {
-        self.visits_in_panic.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn set_opened(self, plan: PlanPosition, opened: u64, marks: u8) {
+        self.slot.plan.store(plan.to_bits(), Ordering::Relaxed);
+        self.slot.opened.store(opened, Ordering::Relaxed);
+        self.slot.marks.store(marks, Ordering::Relaxed);
+    }
+
+    pub(super) fn plan(self) -> PlanPosition {
+        PlanPosition::from_bits(self.slot.plan.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn opened(self) -> u64 {
+        self.slot.opened.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_route(self, route: RoutePosition) {
+        self.slot.route.store(route.to_bits(), Ordering::Relaxed);
+        self.mark(ON_ROUTE);
+    }
+
+    /// The route that it opened on.
+    pub(super) fn route(self) -> Option<RoutePosition> {
+        let route = RoutePosition::from_bits(self.slot.route.load(Ordering::Relaxed));
+        self.is_marked(ON_ROUTE).then_some(route)
+    }
+
+    pub(super) fn keep_in_flight(self, in_flight: KeptSeries) {
+        self.slot.apart.lock().in_flight = in_flight;
+    }
+
+    /// What was kept. Nothing is, of a span that opened on a route.
+    pub(super) fn take_in_flight(self) -> KeptSeries {
+        std::mem::take(&mut self.slot.apart.lock().in_flight)
+    }
+
+    pub(super) fn keep_labels(self, labels: &LabelBuf) {
+        let mut apart = self.slot.apart.lock();
+        apart.labels.clear();
+        apart.labels.extend_from_slice(labels.as_words());
+        self.mark(LABELS_APART);
+    }
+
+    /// Its own labels, as the words of a `LabelBuf`.
+    pub(super) fn with_labels(self, plan: &Plan, read: impl FnOnce(&[u64])) {
+        match self.route() {
+            Some(route) if !self.is_marked(LABELS_APART) => read(plan.labels_of(route)),
+            _ => read(&self.slot.apart.lock().labels),
+        }
+    }
+
+    pub(super) fn mark(self, mark: u8) {
+        self.slot.marks.fetch_or(mark, Ordering::Relaxed);
+    }
+
+    pub(super) fn marks(self) -> u8 {
+        self.slot.marks.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_marked(self, mark: u8) -> bool {
+        self.marks() & mark != 0
+    }
+
+    pub(super) fn visit_in_panic(self) {
+        self.slot.visits_in_panic.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether what is left was entered during the panic, too.
-    pub(super) fn ends_visit_in_panic(&self) -> bool {
+    pub(super) fn ends_visit_in_panic(self) -> bool {
         let less = |visits: u8| visits.checked_sub(1);
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
-        self.visits_in_panic.fetch_update(set, get, less).is_ok()
+        let visits = &self.slot.visits_in_panic;
+        visits.fetch_update(set, get, less).is_ok()
     }
 
-    pub(super) fn marks(&self) -> u8 {
-        self.marks.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_last_exit(&self, at: u64) {
-        self.last_exit.store(at, Ordering::Relaxed);
+    pub(super) fn set_last_exit(self, at: u64) {
+        self.slot.last_exit.store(at, Ordering::Relaxed);
     }
 
     /// When the span was left for the last time, if it ever was.
-    pub(super) fn last_exit(&self) -> Option<u64> {
-        Some(self.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
-    }
-
-    fn take(&self) -> Closed {
-        let mut state = self.state.lock();
-        let closed = Closed {
-            callsite: state.callsite.take(),
-            opened: state.opened,
-            labels: std::mem::take(&mut state.labels),
-            in_flight: std::mem::take(&mut state.in_flight),
-        };
-        drop(state);
-        self.last_exit.store(0, Ordering::Relaxed);
-        self.visits_in_panic.store(0, Ordering::Relaxed);
-        closed
-    }
-}
-
-impl SpanState {
-    pub(super) fn set_labels(&mut self, labels: &LabelBuf) {
-        self.labels.clear();
-        self.labels.extend_from_slice(labels.as_words());
+    pub(super) fn last_exit(self) -> Option<u64> {
+        Some(self.slot.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 }
 
@@ -239,26 +255,30 @@ mod tests {
     #[test]
     fn spans_that_share_a_slot_are_told_apart() {
         let table = SpanTable::default();
+        let plan = PlanPosition::from_bits(0);
         let ids: Vec<u64> = (0..20).map(|n| 1 + n * 4096 * 4096).collect();
         for id in &ids {
-            table.insert(*id, 0).state().opened = *id;
+            table.insert(*id).set_opened(plan, *id, 0);
         }
         for id in &ids {
-            assert_eq!(table.get(*id).map(|slot| slot.state().opened), Some(*id));
+            assert_eq!(table.get(*id).map(OpenSpan::opened), Some(*id));
         }
-        table.remove(ids[0]);
+        table.get(ids[0]).unwrap().release();
         assert!(table.get(ids[0]).is_none());
         assert!(ids[1..].iter().all(|id| table.get(*id).is_some()));
+        assert_eq!(table.all().count(), 19);
     }
 
     #[test]
     fn a_released_slot_is_empty_for_the_next_span() {
         let table = SpanTable::default();
-        let slot = table.insert(1, 0);
-        slot.mark(FAILED);
-        slot.set_last_exit(9);
-        table.remove(1);
-        let again = table.insert(1, 0);
+        let plan = PlanPosition::from_bits(0);
+        let open = table.insert(1);
+        open.set_opened(plan, 7, FAILED);
+        open.set_last_exit(9);
+        open.release();
+        let again = table.insert(1);
+        again.set_opened(plan, 7, 0);
         assert!(again.marks() == 0 && again.last_exit().is_none());
     }
 }

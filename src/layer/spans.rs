@@ -2,59 +2,65 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
-use smallvec::SmallVec;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::LookupSpan;
 
-use super::span_table::{FAILED, OPENED_IN_PANIC, PANICKED, Slot, SpanTable, TIMED};
-use crate::labels::{LabelBuf, OUTCOME};
-use crate::meter::Meter;
+use super::clock::Clock;
+use super::span_table::{
+    FAILED, LABELS_APART, OPENED_IN_PANIC, OpenSpan, PANICKED, SpanTable, TIMED,
+};
+use crate::meter::{Meter, PlanPosition};
 use crate::no_poison::NoPoison;
-use crate::plan::{Plan, Recorded};
+use crate::plan::{InFlight, KeptSeries, Outcome, Plan, Recorded};
 use crate::reentrancy::is_inside_a_sink;
-use crate::series::Series;
-use crate::value::Value;
 
 /// The last exit of a span whose time is of no interest.
 const UNTIMED: u64 = 1;
 
 /// The spans that are open and measured.
 pub(super) struct Spans {
+    pub(super) meter: Arc<Meter>,
     table: SpanTable,
-    epoch: Instant,
+    clock: Clock,
     /// What was in flight until its span closed inside a sink, which must not be
     /// called there.
-    owed: NoPoison<Vec<Arc<Series>>>,
+    owed: NoPoison<KeptSeries>,
     owes: AtomicBool,
 }
 
-impl Default for Spans {
-    fn default() -> Self {
-        Self {
-            table: SpanTable::default(),
-            epoch: Instant::now(),
-            owed: NoPoison::default(),
-            owes: AtomicBool::new(false),
-        }
-    }
-}
-
 impl Drop for Spans {
+    /// Spans that are still open will close without this layer.
     fn drop(&mut self) {
-        // As in the table, whose spans are given back after this.
-        tracing_core::dispatcher::with_default(&Dispatch::none(), || self.pay_what_is_owed());
+        // The layer may be dropped under a lock of `reload`. A sink that logs
+        // would ask for it again.
+        tracing_core::dispatcher::with_default(&Dispatch::none(), || {
+            self.pay_what_is_owed();
+            for open in self.table.all() {
+                if let Some(plan) = self.meter.plan_at(open.plan()) {
+                    in_flight(plan, open).iter().for_each(|s| s.record(-1.0));
+                }
+            }
+        });
     }
 }
 
 impl Spans {
+    pub(super) fn new(meter: Arc<Meter>) -> Self {
+        Self {
+            meter,
+            table: SpanTable::default(),
+            clock: Clock::new(),
+            owed: NoPoison::default(),
+            owes: AtomicBool::new(false),
+        }
+    }
+
     pub(super) fn open<S>(
         &self,
-        meter: &Meter,
-        plan: &Plan,
+        (position, plan): (PlanPosition, &Plan),
         attrs: &Attributes<'_>,
         id: &Id,
         ctx: &Context<'_, S>,
@@ -66,134 +72,138 @@ impl Spans {
         let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| attrs.record(visitor));
-        let slot = self
-            .table
-            .insert(id.into_u64(), opening_marks(plan, &recorded));
-        let inherited = self.with_inherited(meter, plan, &recorded.labels, id, ctx);
+        let open = self.table.insert(id.into_u64());
+        open.set_opened(position, opened, opening_marks(plan, &recorded));
+        let inherited = self.with_inherited(plan, &recorded.labels, id, ctx);
         let labels = inherited.as_ref().unwrap_or(&recorded.labels);
         let early = labels.key_before_outcome();
-        plan.measure(&recorded, early, &meter.catalog);
-        plan.measure_opened(early, &meter.catalog);
-        let mut in_flight = SmallVec::new();
-        for measure in &plan.moments.in_flight {
-            // The series is kept, and gets back what it was given, whatever
-            // becomes of the span's labels or the instrument.
-            if let Some(series) = plan.series(*measure, early, &meter.catalog) {
-                series.record(1.0);
-                in_flight.push(series);
+        plan.measure(&recorded, early, &self.meter.catalog);
+        match plan.measure_opened(early, &self.meter.catalog) {
+            InFlight::On(route) => {
+                open.set_route(route);
+                if inherited.is_some() || recorded.labels.has_outcome() {
+                    open.keep_labels(&recorded.labels);
+                }
+            }
+            InFlight::Kept(series) => {
+                open.keep_in_flight(series);
+                open.keep_labels(&recorded.labels);
             }
         }
-        let mut state = slot.state();
-        state.callsite = Some(attrs.metadata());
-        state.opened = opened;
-        state.set_labels(&recorded.labels);
-        state.in_flight = in_flight;
     }
 
-    pub(super) fn record<S>(
-        &self,
-        meter: &Meter,
-        id: &Id,
-        values: &Record<'_>,
-        ctx: &Context<'_, S>,
-    ) where
+    pub(super) fn record<S>(&self, id: &Id, values: &Record<'_>, ctx: &Context<'_, S>)
+    where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let Some((slot, plan)) = self.find(meter, id) else {
+        let Some((open, plan)) = self.find(id) else {
             return;
         };
         let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| values.record(visitor));
         if recorded.failed {
-            slot.mark(FAILED);
+            open.mark(FAILED);
         }
-        let mut state = slot.state();
         let mut own = plan.no_labels();
-        own.set_all(&state.labels);
-        own.set_all(recorded.labels.as_words());
-        state.set_labels(&own);
-        drop(state);
-        let inherited = self.with_inherited(meter, plan, &own, id, ctx);
+        open.with_labels(plan, |stored| own.set_all(stored));
+        if !recorded.labels.is_empty() {
+            own.set_all(recorded.labels.as_words());
+            open.keep_labels(&own);
+        }
+        let inherited = self.with_inherited(plan, &own, id, ctx);
         let labels = inherited.as_ref().unwrap_or(&own);
-        plan.measure(&recorded, labels.key_before_outcome(), &meter.catalog);
+        plan.measure(&recorded, labels.key_before_outcome(), &self.meter.catalog);
     }
 
     #[cold]
-    pub(super) fn reject_record(&self, meter: &Meter, id: &Id) {
-        if let Some((_, plan)) = self.find(meter, id) {
-            meter.reject_reentrant(plan);
+    pub(super) fn reject_record(&self, id: &Id) {
+        if let Some((_, plan)) = self.find(id) {
+            self.meter.reject_reentrant(plan);
         }
     }
 
     /// Entering matters only during a panic: a destructor's visit to a span is
     /// not what panicked.
+    #[inline]
     pub(super) fn enter(&self, id: &Id) {
         if std::thread::panicking()
-            && let Some(slot) = self.table.get(id.into_u64())
+            && let Some(open) = self.table.get(id.into_u64())
         {
-            slot.visit_in_panic();
+            open.visit_in_panic();
         }
     }
 
+    #[inline]
     pub(super) fn exit(&self, id: &Id) {
-        let Some(slot) = self.table.get(id.into_u64()) else {
+        let Some(open) = self.table.get(id.into_u64()) else {
             return;
         };
-        let is_timed = slot.marks() & TIMED != 0;
-        slot.set_last_exit(if is_timed { self.nanos() } else { UNTIMED });
-        if std::thread::panicking() && !slot.ends_visit_in_panic() {
-            mark_panic(slot);
+        let is_timed = open.is_marked(TIMED);
+        open.set_last_exit(if is_timed { self.clock.now() } else { UNTIMED });
+        if std::thread::panicking() && !open.ends_visit_in_panic() {
+            mark_panic(open);
         }
     }
 
-    pub(super) fn close<S>(&self, meter: &Meter, id: &Id, ctx: &Context<'_, S>)
+    #[inline]
+    pub(super) fn close<S>(&self, id: &Id, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let Some(slot) = self.table.get(id.into_u64()) else {
+        let Some((open, plan)) = self.find(id) else {
             return;
         };
-        let last_exit = slot.last_exit();
         // If it was entered, its exit has seen whether it was a panic that left it.
-        if std::thread::panicking() && last_exit.is_none() {
-            mark_panic(slot);
+        if std::thread::panicking() && open.last_exit().is_none() {
+            mark_panic(open);
         }
-        let marks = slot.marks();
-        let closed = self.table.remove(id.into_u64());
-        if let Some(plan) = closed.callsite.and_then(|callsite| meter.plan(callsite))
-            && plan.moments.have_outcome()
-        {
-            let mut labels = plan.no_labels();
-            labels.set_all(&closed.labels);
-            if let Some(inherited) = self.with_inherited(meter, plan, &labels, id, ctx) {
-                labels = inherited;
-            }
-            if !labels.has(OUTCOME) {
-                let outcome = Value::Str(outcome(marks));
-                labels.set(OUTCOME, &outcome, plan.fields.label_limit);
-            }
-            let end = last_exit.unwrap_or_else(|| self.now(plan));
-            let seconds = nanos_to_seconds(end.saturating_sub(closed.opened));
-            plan.measure_closed(seconds, labels.key(), &meter.catalog);
+        if plan.moments.have_outcome() {
+            self.measure_closed(plan, open, id, ctx);
         }
-        for series in &closed.in_flight {
-            series.record(-1.0);
+        match open.route() {
+            Some(route) => plan.take_back(route),
+            None => open.take_in_flight().iter().for_each(|s| s.record(-1.0)),
         }
+        open.release();
         self.pay_back();
+    }
+
+    #[inline]
+    fn measure_closed<S>(&self, plan: &Plan, open: OpenSpan<'_>, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let catalog = &self.meter.catalog;
+        let end = open.last_exit().unwrap_or_else(|| self.now(plan));
+        let seconds = nanos_to_seconds(end.saturating_sub(open.opened()));
+        let marks = open.marks();
+        let outcome = outcome(marks);
+        if marks & LABELS_APART == 0
+            && let Some(route) = open.route()
+            && plan.measure_closed_on(route, outcome, seconds, catalog)
+        {
+            return;
+        }
+        let mut labels = plan.no_labels();
+        open.with_labels(plan, |stored| labels.set_all(stored));
+        if let Some(inherited) = self.with_inherited(plan, &labels, id, ctx) {
+            labels = inherited;
+        }
+        plan.measure_closed(&mut labels, outcome, seconds, catalog);
     }
 
     /// Forgets a span that closes inside a sink. What it has in flight is given
     /// back with the next event or span outside, or when the layer goes.
     #[cold]
-    pub(super) fn close_inside_a_sink(&self, meter: &Meter, id: &Id) {
-        let Some((_, plan)) = self.find(meter, id) else {
+    pub(super) fn close_inside_a_sink(&self, id: &Id) {
+        let Some((open, plan)) = self.find(id) else {
             return;
         };
-        meter.reject_reentrant(plan);
-        let closed = self.table.remove(id.into_u64());
-        self.owed.lock().extend(closed.in_flight);
+        self.meter.reject_reentrant(plan);
+        self.owed.lock().extend(in_flight(plan, open));
         self.owes.store(true, Ordering::Release);
+        open.release();
     }
 
     #[inline]
@@ -216,122 +226,67 @@ impl Spans {
     ///
     /// Whether there is an unmeasured span in between is up to other layers'
     /// filters, which shall not change an outcome.
-    pub(super) fn fail_span_of<S>(&self, meter: &Meter, event: &Event<'_>, ctx: &Context<'_, S>)
+    pub(super) fn fail_span_of<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let mut span = ctx.event_span(event);
         while let Some(here) = span {
-            if let Some((slot, plan)) = self.find(meter, &here.id())
+            if let Some((open, plan)) = self.find(&here.id())
                 && plan.moments.have_outcome()
             {
-                return slot.mark(FAILED);
+                return open.mark(FAILED);
             }
             span = here.parent();
         }
     }
 
-    /// Adds the labels that an event has from its enclosing spans.
     #[inline]
-    pub(super) fn inherit_into_event<S>(
-        &self,
-        meter: &Meter,
-        plan: &Plan,
-        event: &Event<'_>,
-        ctx: &Context<'_, S>,
-        labels: &mut LabelBuf,
-    ) where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
-        if !meter.rules.inherited.is_empty() {
-            self.inherit(meter, plan, ctx.event_span(event), labels);
-        }
-    }
-
-    /// A span's own labels with those of the spans around it, if any are inherited.
-    fn with_inherited<S>(
-        &self,
-        meter: &Meter,
-        plan: &Plan,
-        own: &LabelBuf,
-        id: &Id,
-        ctx: &Context<'_, S>,
-    ) -> Option<LabelBuf>
-    where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
-        if meter.rules.inherited.is_empty() {
-            return None;
-        }
-        let mut labels = own.clone();
-        let parent = ctx.span(id).and_then(|span| span.parent());
-        self.inherit(meter, plan, parent, &mut labels);
-        Some(labels)
-    }
-
-    /// Walks outwards: what an inner span gives hides what an outer one would.
-    fn inherit<'a, S>(
-        &self,
-        meter: &Meter,
-        plan: &Plan,
-        innermost: Option<SpanRef<'a, S>>,
-        labels: &mut LabelBuf,
-    ) where
-        S: LookupSpan<'a>,
-    {
-        let mut span = innermost;
-        while let Some(here) = span {
-            if let Some((slot, outer)) = self.find(meter, &here.id()) {
-                let state = slot.state();
-                for (from, position) in &outer.carried {
-                    plan.inherit(*position, &state.labels, *from, labels);
-                }
-            }
-            span = here.parent();
-        }
-    }
-
-    fn find<'a>(&'a self, meter: &'a Meter, id: &Id) -> Option<(&'a Slot, &'a Plan)> {
-        let slot = self.table.get(id.into_u64())?;
-        let callsite = slot.state().callsite?;
-        Some((slot, meter.plan(callsite)?))
+    pub(super) fn find(&self, id: &Id) -> Option<(OpenSpan<'_>, &Plan)> {
+        let open = self.table.get(id.into_u64())?;
+        Some((open, self.meter.plan_at(open.plan())?))
     }
 
     /// The clock is only read for spans that are timed.
+    #[inline]
     fn now(&self, plan: &Plan) -> u64 {
-        if plan.moments.duration.is_empty() {
-            return 0;
+        if plan.moments.are_timed() {
+            self.clock.now()
+        } else {
+            0
         }
-        self.nanos()
     }
+}
 
-    #[allow(clippy::cast_possible_truncation, reason = "584 years")]
-    fn nanos(&self) -> u64 {
-        self.epoch.elapsed().as_nanos() as u64
+/// Takes what a span has in flight, wherever it is.
+fn in_flight(plan: &Plan, open: OpenSpan<'_>) -> KeptSeries {
+    match open.route() {
+        Some(route) => plan.in_flight(route),
+        None => open.take_in_flight(),
     }
 }
 
 fn opening_marks(plan: &Plan, recorded: &Recorded) -> u8 {
     let mark = |condition, mark| if condition { mark } else { 0 };
     mark(recorded.failed, FAILED)
-        | mark(!plan.moments.duration.is_empty(), TIMED)
+        | mark(plan.moments.are_timed(), TIMED)
         | mark(std::thread::panicking(), OPENED_IN_PANIC)
 }
 
 /// A span that was opened by a destructor, during a panic, did not panic itself.
-fn mark_panic(slot: &Slot) {
-    if slot.marks() & OPENED_IN_PANIC == 0 {
-        slot.mark(PANICKED);
+fn mark_panic(open: OpenSpan<'_>) {
+    if !open.is_marked(OPENED_IN_PANIC) {
+        open.mark(PANICKED);
     }
 }
 
-fn outcome(marks: u8) -> &'static str {
+const fn outcome(marks: u8) -> Outcome {
     if marks & PANICKED != 0 {
-        "panic"
+        Outcome::Panic
     } else if marks & FAILED != 0 {
-        "error"
+        Outcome::Error
     } else {
-        "ok"
+        Outcome::Ok
     }
 }
 

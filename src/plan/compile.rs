@@ -6,12 +6,11 @@ use std::sync::{Arc, OnceLock};
 use tracing_core::{Level, Metadata};
 
 use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
+use super::route::Routes;
 use super::{Moments, Plan, PlannedMeasure};
 use crate::catalog::Catalog;
 use crate::convention::{Measure, Reading, Recipe, Source};
 use crate::kind::Kind;
-use crate::labels::Seed;
-use crate::once_map::OnceMap;
 use crate::problem::{Location, Reason};
 
 mod labels;
@@ -69,6 +68,7 @@ pub(crate) fn compile(
     let inherited = labels::inherited(&keys, rules);
     let label_keys: Box<[_]> = keys.iter().chain(&rules.inherited).cloned().collect();
     compiler.add_label_keys(&label_keys);
+    let routes = Routes::new(compiler.measures.len());
     Plan {
         location: Location::of(metadata),
         fields: FieldPlan {
@@ -82,8 +82,7 @@ pub(crate) fn compile(
         measures: compiler.measures.into(),
         moments: compiler.moments,
         fails_its_span: fails_its_span(metadata),
-        seed: Seed::random(),
-        routes: OnceMap::new(),
+        routes,
     }
 }
 

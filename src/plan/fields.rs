@@ -8,7 +8,7 @@ use tracing_core::field::{Field, Visit};
 use crate::convention::Says;
 use crate::cut::format_cut;
 use crate::kind::Kind;
-use crate::labels::{LabelBuf, OUTCOME, Seed};
+use crate::labels::{LabelBuf, OUTCOME};
 use crate::problem::Reason;
 use crate::value::{ReadField, Value, Visitor, measurement};
 
@@ -47,6 +47,7 @@ const MAX_DOC: usize = 1024;
 const MAX_SHOWN: usize = 80;
 
 /// What a field is to its callsite: nearly always one thing at most.
+#[repr(u8)]
 pub(super) enum FieldRole {
     Nothing,
     Label(u8),
@@ -118,9 +119,9 @@ impl FieldPlan {
 
 impl Recorded {
     #[inline]
-    pub(super) fn new(seed: Seed) -> Self {
+    pub(super) fn new(labels: LabelBuf) -> Self {
         Self {
-            labels: LabelBuf::new(seed),
+            labels,
             failed: false,
             samples: SmallVec::new(),
             rare: None,
@@ -157,11 +158,16 @@ impl ReadField for Reader<'_> {
     #[inline(always)]
     fn read(&mut self, field: &Field, value: &Value<'_>) {
         let Self { plan, recorded } = self;
-        match plan.roles.get(field.index()) {
-            Some(FieldRole::Label(slot)) => recorded.labels.set(*slot, value, plan.label_limit),
-            Some(FieldRole::Measure(measure, takes)) => recorded.sample(*measure, *takes, value),
-            Some(FieldRole::Several(roles)) => plan.read_several(roles, value, recorded),
-            Some(FieldRole::Nothing) | None => {}
+        let Some(role) = plan.roles.get(field.index()) else {
+            return;
+        };
+        // Not a `match`, which would become a jump through a table.
+        if let FieldRole::Label(slot) = role {
+            recorded.labels.set(*slot, value, plan.label_limit);
+        } else if let FieldRole::Measure(measure, takes) = role {
+            recorded.sample(*measure, *takes, value);
+        } else if let FieldRole::Several(roles) = role {
+            plan.read_several(roles, value, recorded);
         }
     }
 }

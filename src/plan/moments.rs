@@ -1,0 +1,200 @@
+//! What is due when in the life of a span.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Plan;
+use super::route::{Route, RoutePosition};
+use crate::catalog::Catalog;
+use crate::labels::{LabelBuf, LabelKey, OUTCOME};
+use crate::series::Series;
+use crate::value::Value;
+
+/// Which measures are due when, by their indices. Empty for an event.
+#[derive(Default)]
+pub(crate) struct Moments {
+    pub(super) opened: SmallVec<[u8; 2]>,
+    pub(super) in_flight: SmallVec<[u8; 2]>,
+    pub(super) closed: SmallVec<[u8; 2]>,
+    pub(super) duration: SmallVec<[u8; 2]>,
+}
+
+/// How a span ended, unless it says so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok,
+    Error,
+    Panic,
+}
+
+/// Where a span's in-flight series are, which get back what they were given
+/// whatever becomes of the span's labels or the instrument.
+pub(crate) enum InFlight {
+    /// Those of a route.
+    On(RoutePosition),
+    /// There is no route to all of them: the labels are new, or over the cap.
+    Kept(KeptSeries),
+}
+
+pub(crate) type KeptSeries = SmallVec<[Arc<Series>; 2]>;
+
+impl Plan {
+    /// Records what is due when a span opens.
+    #[inline(always)]
+    pub(crate) fn measure_opened(&self, key: LabelKey<'_>, catalog: &Catalog) -> InFlight {
+        if let Some((position, route)) = self.routes.find(key)
+            && self
+                .moments
+                .in_flight
+                .iter()
+                .all(|m| route.series(*m).is_some())
+        {
+            self.add_each(&self.moments.opened, 1.0, Some(route), key, catalog);
+            self.add_in_flight(route, 1.0);
+            return InFlight::On(position);
+        }
+        self.measure_first_opened(key, catalog)
+    }
+
+    #[cold]
+    fn measure_first_opened(&self, key: LabelKey<'_>, catalog: &Catalog) -> InFlight {
+        self.add_each(&self.moments.opened, 1.0, None, key, catalog);
+        let series = |measure: &u8| {
+            let admitted = self.admit(*measure, key, catalog)?;
+            admitted.series().record(1.0);
+            Some(Arc::clone(admitted.series()))
+        };
+        InFlight::Kept(self.moments.in_flight.iter().filter_map(series).collect())
+    }
+
+    /// Takes back what a span had in flight on a route.
+    #[inline(always)]
+    pub(crate) fn take_back(&self, position: RoutePosition) {
+        if let Some(route) = self.routes.at(position) {
+            self.add_in_flight(route, -1.0);
+        }
+    }
+
+    /// What a span has in flight on a route.
+    pub(crate) fn in_flight(&self, position: RoutePosition) -> KeptSeries {
+        let Some(route) = self.routes.at(position) else {
+            return KeptSeries::new();
+        };
+        let in_flight = self.moments.in_flight.iter();
+        in_flight
+            .filter_map(|m| route.series(*m).cloned())
+            .collect()
+    }
+
+    /// The labels with which a span opened on a route.
+    pub(crate) fn labels_of(&self, position: RoutePosition) -> &[u64] {
+        let route = self.routes.at(position);
+        route.map_or(&[], |route| route.label_key().words)
+    }
+
+    /// Records what is due when a span closes with the labels that it opened with.
+    /// Whether the way is known.
+    #[inline(always)]
+    pub(crate) fn measure_closed_on(
+        &self,
+        position: RoutePosition,
+        outcome: Outcome,
+        seconds: f64,
+        catalog: &Catalog,
+    ) -> bool {
+        let late = self.routes.at(position).and_then(|route| {
+            let late = route.with_outcome(outcome).get()?;
+            self.routes.at(*late)
+        });
+        if let Some(late) = late {
+            self.measure_late(Some(late), late.label_key(), seconds, catalog);
+        }
+        late.is_some()
+    }
+
+    /// The same with any labels, to which the outcome is added.
+    ///
+    /// The way is remembered if these are all its labels: then the next span of
+    /// the same labels is on it.
+    pub(crate) fn measure_closed(
+        &self,
+        labels: &mut LabelBuf,
+        outcome: Outcome,
+        seconds: f64,
+        catalog: &Catalog,
+    ) {
+        let early = (!labels.has_outcome()).then(|| {
+            let early = labels.clone();
+            let outcome = Value::Str(outcome.as_str());
+            labels.set(OUTCOME, &outcome, self.fields.label_limit);
+            early
+        });
+        let key = labels.key();
+        let known = self.routes.find(key).map(|(_, route)| route);
+        self.measure_late(known, key, seconds, catalog);
+        // Only what leads to a series is remembered, of which there is a bound.
+        if let (Some(early), Some((late, _))) = (early, self.routes.find(key)) {
+            let (_, early) = self.routes.insert(early.key());
+            let _ = early.with_outcome(outcome).set(late);
+        }
+    }
+
+    #[inline(always)]
+    fn measure_late(
+        &self,
+        route: Option<&Route>,
+        key: LabelKey<'_>,
+        seconds: f64,
+        catalog: &Catalog,
+    ) {
+        self.add_each(&self.moments.closed, 1.0, route, key, catalog);
+        self.add_each(&self.moments.duration, seconds, route, key, catalog);
+    }
+
+    #[inline(always)]
+    fn add_in_flight(&self, route: &Route, value: f64) {
+        for measure in &self.moments.in_flight {
+            if let Some(series) = route.series(*measure) {
+                series.record(value);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_each(
+        &self,
+        measures: &[u8],
+        value: f64,
+        route: Option<&Route>,
+        key: LabelKey<'_>,
+        catalog: &Catalog,
+    ) {
+        for measure in measures {
+            self.add(*measure, value, route, key, catalog);
+        }
+    }
+}
+
+impl Moments {
+    /// Whether anything is due that the outcome labels.
+    pub(crate) fn have_outcome(&self) -> bool {
+        !(self.closed.is_empty() && self.duration.is_empty())
+    }
+
+    pub(crate) fn are_timed(&self) -> bool {
+        !self.duration.is_empty()
+    }
+}
+
+impl Outcome {
+    pub(super) const COUNT: usize = 3;
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Panic => "panic",
+        }
+    }
+}

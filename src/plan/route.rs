@@ -1,0 +1,116 @@
+//! The way from label values to series, remembered.
+
+use std::sync::{Arc, OnceLock};
+
+use smallvec::SmallVec;
+
+use super::moments::Outcome;
+use crate::labels::{LabelBuf, LabelKey, Seed};
+use crate::once_map::{Entry, OnceMap, Position};
+use crate::one_or_more::OneOrMore;
+use crate::series::Series;
+
+/// A plan's routes, by label values.
+pub(super) struct Routes {
+    seed: Seed,
+    measures: usize,
+    map: OnceMap<RouteKey, Ends>,
+}
+
+/// Label values, and where they lead.
+pub(super) type Route = Entry<RouteKey, Ends>;
+
+/// Where a route is, for spans to keep.
+pub(crate) type RoutePosition = Position;
+
+/// Label values. One or two stand in place.
+pub(super) struct RouteKey {
+    words: SmallVec<[u64; 5]>,
+    hash: u64,
+}
+
+/// The series of one set of labels.
+pub(super) struct Ends {
+    /// For each measure of the plan.
+    series: OneOrMore<OnceLock<Arc<Series>>>,
+    /// The routes of the same labels with each of the outcomes.
+    with_outcome: [OnceLock<RoutePosition>; Outcome::COUNT],
+}
+
+impl Routes {
+    pub(super) fn new(measures: usize) -> Self {
+        Self {
+            seed: Seed::random(),
+            measures,
+            map: OnceMap::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn no_labels(&self) -> LabelBuf {
+        LabelBuf::new(self.seed)
+    }
+
+    #[inline(always)]
+    pub(super) fn find(&self, key: LabelKey<'_>) -> Option<(RoutePosition, &Route)> {
+        self.map
+            .get(key.hash, |known| is_same(&known.words, key.words))
+    }
+
+    #[inline(always)]
+    pub(super) fn at(&self, position: RoutePosition) -> Option<&Route> {
+        self.map.at(position)
+    }
+
+    pub(super) fn insert(&self, key: LabelKey<'_>) -> (RoutePosition, &Route) {
+        let route = RouteKey {
+            words: key.words.into(),
+            hash: key.hash,
+        };
+        let ends = Ends {
+            series: OneOrMore::new(self.measures, OnceLock::new),
+            with_outcome: [const { OnceLock::new() }; Outcome::COUNT],
+        };
+        self.map.insert(key.hash, route, ends)
+    }
+}
+
+impl Route {
+    #[inline(always)]
+    pub(super) fn label_key(&self) -> LabelKey<'_> {
+        LabelKey {
+            words: &self.key.words,
+            hash: self.key.hash,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn series(&self, measure: u8) -> Option<&Arc<Series>> {
+        self.value.series.get(usize::from(measure))?.get()
+    }
+
+    /// The first series counts: another thread may have found the same one.
+    pub(super) fn set_series(&self, measure: u8, series: &Arc<Series>) {
+        if let Some(place) = self.value.series.get(usize::from(measure)) {
+            let _ = place.set(Arc::clone(series));
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn with_outcome(&self, outcome: Outcome) -> &OnceLock<RoutePosition> {
+        &self.value.with_outcome[outcome as usize]
+    }
+}
+
+impl PartialEq for RouteKey {
+    fn eq(&self, other: &Self) -> bool {
+        is_same(&self.words, &other.words)
+    }
+}
+
+/// Word by word: there are few, and a call of `memcmp` costs more than comparing
+/// them, on some processors a hundred nanoseconds where there is nothing to compare.
+#[inline(always)]
+fn is_same(known: &[u64], wanted: &[u64]) -> bool {
+    known.len() == wanted.len() && known.iter().zip(wanted).all(|(a, b)| a == b)
+}
