@@ -15,6 +15,15 @@ impl<T> OneOrMore<T> {
         }
     }
 
+    /// Calls with each element and its place.
+    #[inline(always)]
+    pub(crate) fn each(&self, mut call: impl FnMut(usize, &T)) {
+        call(0, &self.first);
+        for (at, element) in self.more.iter().enumerate() {
+            call(at + 1, element);
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn get(&self, at: usize) -> Option<&T> {
         match at.checked_sub(1) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use crate::instrument::Instrument;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
-use crate::sink::{Handles, Sinks};
+use crate::sink::{Handles, Resolved, Sinks};
 
 /// An instrument with one set of label values.
 ///
@@ -36,21 +36,18 @@ impl Series {
 
     #[inline(always)]
     pub(crate) fn record(&self, value: f64) {
-        for (at, handle) in self.handles.iter().enumerate() {
-            match handle.get() {
-                Some(handle) if handle.is_quiet() => handle.record(value),
-                _ => self.record_guarded(at, value),
-            }
-        }
+        self.handles.each(|sink, handle| match handle.get() {
+            Some(handle) if handle.is_quiet() => handle.record(value),
+            _ => self.record_guarded(sink, handle, value),
+        });
     }
 
     #[inline(never)]
-    fn record_guarded(&self, sink: usize, value: f64) {
+    fn record_guarded(&self, sink: usize, handle: &OnceLock<Resolved>, value: f64) {
         let Self {
             instrument, labels, ..
         } = self;
-        self.sinks
-            .record(sink, &self.handles[sink], instrument, labels, value);
+        self.sinks.record(sink, handle, instrument, labels, value);
     }
 
     /// Adds how much higher `level` is than this series' previous sample.

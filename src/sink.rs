@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use smallvec::SmallVec;
-
 use crate::instrument::Instrument;
 use crate::labels::Labels;
+use crate::one_or_more::OneOrMore;
 use crate::problem::{Location, Problems, Reason};
 use crate::reentrancy::call_sink;
 
@@ -62,7 +61,7 @@ pub(crate) struct Sinks {
 }
 
 /// One series, by sink. A handle is taken when it is needed for the first time.
-pub(crate) type Handles = SmallVec<[OnceLock<Resolved>; 1]>;
+pub(crate) type Handles = OneOrMore<OnceLock<Resolved>>;
 
 /// A handle, and whether it is quiet.
 pub(crate) struct Resolved {
@@ -92,7 +91,7 @@ impl Sinks {
     }
 
     pub(crate) fn no_handles(&self) -> Handles {
-        self.sinks.iter().map(|_| OnceLock::new()).collect()
+        OneOrMore::new(self.sinks.len(), OnceLock::new)
     }
 
     /// Records in one sink, guarded against what it may do meanwhile.
@@ -124,7 +123,10 @@ impl Sinks {
         labels: &Labels,
         value: f64,
     ) {
-        let handle = self.sinks[sink].series(instrument, labels);
+        let Some(sink) = self.sinks.get(sink) else {
+            return;
+        };
+        let handle = sink.series(instrument, labels);
         handle.record(value);
         let is_quiet = handle.is_quiet();
         let _ = place.set(Resolved { handle, is_quiet });

@@ -27,9 +27,10 @@ pub(super) const LABELS_APART: u8 = 32;
 const FREE: u64 = 0;
 /// How many slots of a segment a span may take: half a cache line of ids.
 const GROUP: usize = 4;
-const FIRST_SEGMENT: usize = 512;
+/// In groups, as below.
+const FIRST_SEGMENT: usize = 128;
 const GROWTH: usize = 4;
-const LARGEST_SEGMENT: usize = 64 * 1024;
+const LARGEST_SEGMENT: usize = 16 * 1024;
 
 /// The registry's span ids hold the index inside a thread's pages, then the
 /// thread, then a generation.
@@ -46,9 +47,15 @@ pub(super) struct SpanTable {
 }
 
 struct Segment {
-    ids: Box<[AtomicU64]>,
-    slots: Box<[Slot]>,
+    groups: Box<[Group]>,
     next: OnceLock<Box<Segment>>,
+}
+
+/// The slots that a span may take, and whose they are.
+#[derive(Default)]
+struct Group {
+    ids: [AtomicU64; GROUP],
+    slots: [Slot; GROUP],
 }
 
 /// The place of a span.
@@ -89,11 +96,8 @@ impl SpanTable {
         let mut size = FIRST_SEGMENT;
         let mut segment = self.first.get_or_init(|| Segment::new(size));
         loop {
-            for at in segment.group(id) {
-                let open = segment.at(at);
-                if open.take(id) {
-                    return open;
-                }
+            if let Some(open) = segment.group(id).all().find(|open| open.take(id)) {
+                return open;
             }
             size = (size * GROWTH).min(LARGEST_SEGMENT);
             segment = segment.next.get_or_init(|| Box::new(Segment::new(size)));
@@ -101,18 +105,16 @@ impl SpanTable {
     }
 
     /// The open span, if it is one of ours.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, id: u64) -> Option<OpenSpan<'_>> {
-        let mut segment = self.first.get();
-        while let Some(here) = segment {
-            for at in here.group(id) {
-                if here.ids[at].load(Ordering::Relaxed) == id {
-                    return Some(here.at(at));
-                }
+        let mut segment = self.first.get()?;
+        loop {
+            let found = segment.group(id).all().find(|open| open.is(id));
+            if found.is_some() {
+                return found;
             }
-            segment = here.next.get().map(AsRef::as_ref);
+            segment = segment.next.get()?;
         }
-        None
     }
 
     /// Spans that are still open.
@@ -120,42 +122,45 @@ impl SpanTable {
         let segments =
             std::iter::successors(self.first.get(), |here| here.next.get().map(AsRef::as_ref));
         segments
-            .flat_map(|segment| (0..segment.ids.len()).map(|at| segment.at(at)))
-            .filter(|open| open.id.load(Ordering::Relaxed) != FREE)
+            .flat_map(|segment| segment.groups.iter().flat_map(Group::all))
+            .filter(|open| !open.is(FREE))
     }
 }
 
 impl Segment {
     fn new(size: usize) -> Self {
         Self {
-            ids: (0..size).map(|_| AtomicU64::new(FREE)).collect(),
-            slots: (0..size).map(|_| Slot::default()).collect(),
+            groups: (0..size).map(|_| Group::default()).collect(),
             next: OnceLock::new(),
         }
     }
 
-    #[inline]
-    fn at(&self, at: usize) -> OpenSpan<'_> {
-        OpenSpan {
-            id: &self.ids[at],
-            slot: &self.slots[at],
-        }
-    }
-
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "masked")]
-    fn group(&self, id: u64) -> std::ops::Range<usize> {
+    fn group(&self, id: u64) -> &Group {
         let spread = id.wrapping_add((id >> THREAD_SHIFT).wrapping_mul(THREAD_STRIDE));
-        let groups = self.slots.len() / GROUP;
-        let start = (spread as usize & (groups - 1)) * GROUP;
-        start..start + GROUP
+        &self.groups[spread as usize & (self.groups.len() - 1)]
+    }
+}
+
+impl Group {
+    #[inline(always)]
+    fn all(&self) -> impl Iterator<Item = OpenSpan<'_>> {
+        let places = self.ids.iter().zip(&self.slots);
+        places.map(|(id, slot)| OpenSpan { id, slot })
     }
 }
 
 impl OpenSpan<'_> {
+    #[inline(always)]
+    fn is(self, id: u64) -> bool {
+        self.id.load(Ordering::Relaxed) == id
+    }
+
+    #[inline(always)]
     fn take(self, id: u64) -> bool {
         let (taken, not) = (Ordering::Acquire, Ordering::Relaxed);
-        self.id.load(not) == FREE && self.id.compare_exchange(FREE, id, taken, not).is_ok()
+        self.is(FREE) && self.id.compare_exchange(FREE, id, taken, not).is_ok()
     }
 
     /// Gives the slot back, empty.

@@ -14,10 +14,10 @@ use crate::value::Value;
 /// Which measures are due when, by their indices. Empty for an event.
 #[derive(Default)]
 pub(crate) struct Moments {
-    pub(super) opened: SmallVec<[u8; 2]>,
-    pub(super) in_flight: SmallVec<[u8; 2]>,
-    pub(super) closed: SmallVec<[u8; 2]>,
-    pub(super) duration: SmallVec<[u8; 2]>,
+    pub(super) opened: Vec<u8>,
+    pub(super) in_flight: Vec<u8>,
+    pub(super) closed: Vec<u8>,
+    pub(super) duration: Vec<u8>,
 }
 
 /// How a span ended, unless it says so itself.
