@@ -1,39 +1,76 @@
 //! Time and allocations of one operation, fairly.
+//!
+//! Each visit to a case builds its own subscriber, the only one alive, warms it up
+//! and runs for two milliseconds. A case and its reference stand side by side in the
+//! order of visits, forwards and backwards in turn, so that a processor which slows
+//! down, or a neighbour who wakes up, is seen by both.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 9;
-const BATCH_TIME: Duration = Duration::from_millis(8);
-const WARM_UP: u64 = 2_000;
+use crate::run::allocator::allocations;
+use crate::run::results::{Results, median};
 
-/// Something to measure: it sets itself up and hands an operation to the meter.
+const ROUNDS: usize = 75;
+/// Their median is the visit's time: it knows nothing of an interruption.
+const SLICES: usize = 9;
+const SLICE_TIME: Duration = Duration::from_micros(200);
+/// Long enough that two threads meet, whenever each of them woke up.
+const TIMES_TOGETHER: u64 = 20_000;
+
+/// Something to measure: it sets itself up and hands an operation to the stopwatch.
 pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) run: fn(&mut Stopwatch),
+    pub(crate) name: String,
+    every: usize,
+    run: Box<dyn Fn(&mut Stopwatch)>,
+}
+
+impl Case {
+    pub(crate) fn new(name: impl Into<String>, run: impl Fn(&mut Stopwatch) + 'static) -> Self {
+        Self {
+            name: name.into(),
+            every: 1,
+            run: Box::new(run),
+        }
+    }
+
+    /// It takes long to set up: it is visited in every so many rounds only. An odd
+    /// number, so that forwards and backwards take turns here too.
+    pub(crate) fn every(self, every: usize) -> Self {
+        assert!(every % 2 == 1, "{every} is even");
+        Self { every, ..self }
+    }
 }
 
 /// What one operation costs.
+#[derive(Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) nanos: f64,
     pub(crate) allocations: f64,
 }
 
-/// Measures the operation of one case in one round.
+/// Measures the operation of one case in one visit.
 #[derive(Default)]
 pub(crate) struct Stopwatch {
     cost: Option<Cost>,
+    counted: u64,
+    /// How many operations make a slice, once that is known.
+    slice: Option<u64>,
     /// Repeat it so often instead, and measure nothing.
-    times: Option<u64>,
+    only_repeat: Option<u64>,
 }
 
 impl Stopwatch {
     /// Repeats an operation. It gets the number of the repetition.
-    pub(crate) fn repeat(&mut self, mut operation: impl FnMut(u64)) {
-        if let Some(times) = self.times {
-            return (0..times).for_each(operation);
+    ///
+    /// Never inlined: what differs by a nanosecond shall not differ by the loop
+    /// that the compiler made for it.
+    #[inline(never)]
+    pub(crate) fn repeat(&mut self, warm_up: u64, operation: impl FnMut(u64)) {
+        let mut operation = black_box(operation);
+        if let Some(times) = self.only_repeat {
+            return only_repeat(times, operation);
         }
         let mut next = 0;
         let mut run = |times: u64| {
@@ -44,74 +81,110 @@ impl Stopwatch {
             }
             start.elapsed()
         };
-        run(WARM_UP);
-        let mut times = 1_000;
-        let mut time = run(times);
-        while time < BATCH_TIME / 4 {
-            times *= 2;
-            time = run(times);
-        }
-        let before = ALLOCATIONS.get();
-        let time = run(times * 4);
-        let allocations = ALLOCATIONS.get() - before;
-        self.set(time, times * 4, allocations);
+        run(warm_up);
+        let times = *self
+            .slice
+            .get_or_insert_with(|| operations_in_a_slice(&mut run));
+        let before = allocations();
+        let slices = [(); SLICES].map(|()| run(times).as_secs_f64() * 1e9);
+        let allocated = allocations() - before;
+        self.counted = next;
+        self.set(slices.into(), times, per(allocated, times * SLICES as u64));
     }
 
-    /// Takes a time that was measured elsewhere.
-    #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
-    pub(crate) fn set(&mut self, time: Duration, times: u64, allocations: u64) {
-        self.cost = Some(Cost {
-            nanos: time.as_nanos() as f64 / times as f64,
-            allocations: allocations as f64 / times as f64,
+    /// Runs on two threads what does something so often as it is told. The time is
+    /// that of one operation on each of them.
+    pub(crate) fn repeat_together(&mut self, warm_up: u64, run: impl Fn(u64) + Sync) {
+        if let Some(times) = self.only_repeat {
+            return run(times);
+        }
+        let arrived = AtomicU64::new(0);
+        let timed = || {
+            run(warm_up);
+            arrived.fetch_add(1, Ordering::Relaxed);
+            // Whoever sleeps here would come when the other one is done.
+            while arrived.load(Ordering::Relaxed) < 2 {
+                spin_loop();
+            }
+            let (start, before) = (Instant::now(), allocations());
+            run(TIMES_TOGETHER);
+            (start.elapsed(), allocations() - before)
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(timed);
+            (timed(), other.join().expect("it only counts"))
         });
+        self.counted = 2 * (warm_up + TIMES_TOGETHER);
+        let time = one.0.max(other.0).as_secs_f64() * 1e9;
+        let allocated = per(one.1 + other.1, 2 * TIMES_TOGETHER);
+        self.set(vec![time], TIMES_TOGETHER, allocated);
     }
+
+    fn set(&mut self, slices: Vec<f64>, times: u64, allocations: f64) {
+        let slice = median(slices).expect("there are some");
+        let nanos = slice / per(times, 1);
+        self.cost = Some(Cost { nanos, allocations });
+    }
+
+    /// How often the operation was run in all, if it was measured.
+    pub(crate) fn counted(&self) -> Option<u64> {
+        self.only_repeat.is_none().then_some(self.counted)
+    }
+}
+
+/// A function of its own, which `benches/count` finds by its name.
+#[inline(never)]
+fn only_repeat(times: u64, operation: impl FnMut(u64)) {
+    (0..times).for_each(operation);
+}
+
+/// The fastest of a few tries counts: an interruption would make slices too short
+/// for the clock.
+fn operations_in_a_slice(run: &mut impl FnMut(u64) -> Duration) -> u64 {
+    let mut times = 64;
+    loop {
+        let fastest = (0..3).map(|_| run(times)).min().unwrap_or_default();
+        if fastest >= SLICE_TIME / 2 {
+            return times;
+        }
+        times *= 2;
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn per(some: u64, times: u64) -> f64 {
+    some as f64 / times as f64
 }
 
 /// Runs one case so often, for whoever counts instructions from outside.
 pub(crate) fn repeat(case: &Case, times: u64) {
-    let times = Some(times);
-    (case.run)(&mut Stopwatch { cost: None, times });
+    (case.run)(&mut Stopwatch {
+        only_repeat: Some(times),
+        ..Stopwatch::default()
+    });
 }
 
-/// Runs all cases in turn, several times, and takes each one's median.
-pub(crate) fn take_turns(cases: &[Case]) -> BTreeMap<&'static str, Cost> {
-    let mut costs: BTreeMap<_, Vec<Cost>> = BTreeMap::new();
-    for _ in 0..ROUNDS {
-        for case in cases {
-            let mut stopwatch = Stopwatch::default();
-            (case.run)(&mut stopwatch);
-            let cost = stopwatch.cost.expect("each case measures something");
-            costs.entry(case.name).or_default().push(cost);
+/// Visits all cases in turn, many times over.
+pub(crate) fn take_turns(cases: &[Case]) -> Results {
+    let mut results = Results::default();
+    let mut slices = vec![None; cases.len()];
+    for round in 0..ROUNDS {
+        let mut order: Vec<_> = cases.iter().zip(&mut slices).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for (case, slice) in order {
+            if round % case.every > 0 {
+                continue;
+            }
+            let mut watch = Stopwatch {
+                slice: *slice,
+                ..Stopwatch::default()
+            };
+            (case.run)(&mut watch);
+            *slice = watch.slice;
+            results.add(&case.name, round, watch.cost.expect("it is measured"));
         }
     }
-    costs
-        .into_iter()
-        .map(|(name, mut costs)| {
-            costs.sort_by(|a, b| a.nanos.total_cmp(&b.nanos));
-            (name, costs.swap_remove(ROUNDS / 2))
-        })
-        .collect()
-}
-
-thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The system's allocator, counting the calls of each thread.
-struct Counting;
-
-#[allow(unsafe_code, reason = "the trait's contract; all calls are passed on")]
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
+    results
 }

@@ -1,0 +1,160 @@
+//! Where measurements end, and whether all of them did.
+
+use std::collections::BTreeMap;
+
+use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
+use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
+use tracing_meter::{Boundaries, OtelSink};
+
+use crate::run::harness::Stopwatch;
+use crate::run::operations::Arrives;
+
+#[path = "../../tests/support/reader.rs"]
+mod reader;
+
+use reader::CustomReader;
+
+/// OpenTelemetry's limit, and ours, as long as nobody raises it.
+pub(crate) const DEFAULT_LIMIT: u64 = 2_000;
+
+/// By metric its series, and their total: what was added, how often something was
+/// observed, or the gauges' values.
+type Totals = BTreeMap<String, (u64, f64)>;
+
+/// An OpenTelemetry meter provider that collects when it is asked.
+pub(crate) struct Otel {
+    pub(crate) provider: SdkMeterProvider,
+    reader: CustomReader,
+}
+
+impl Otel {
+    pub(crate) fn new() -> Self {
+        Self::with_room_for(DEFAULT_LIMIT)
+    }
+
+    /// So many series of `uploads` are none too many.
+    pub(crate) fn with_room_for(series: u64) -> Self {
+        let reader = CustomReader::default();
+        let mut builder = SdkMeterProvider::builder().with_reader(reader.clone());
+        if let Ok(limit) = usize::try_from(series)
+            && series > DEFAULT_LIMIT
+        {
+            builder = builder.with_view(move |instrument: &Instrument| {
+                let stream = || Stream::builder().with_cardinality_limit(limit).build();
+                (instrument.name() == "uploads").then(stream)?.ok()
+            });
+        }
+        let provider = builder.build();
+        Self { provider, reader }
+    }
+
+    pub(crate) fn meter(&self) -> Meter {
+        self.provider.meter("bench")
+    }
+
+    /// As it is once a reader has collected for the first time.
+    pub(crate) fn sink(&self) -> OtelSink {
+        let sink = OtelSink::new(self.provider.clone());
+        self.reader.collect_now();
+        sink
+    }
+
+    /// Asserts that everything has arrived.
+    pub(crate) fn check(&self, arrives: &[(&str, Arrives)], watch: &Stopwatch) {
+        check(arrives, watch, || self.totals());
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+    pub(crate) fn totals(&self) -> Totals {
+        let metrics = self.reader.collect_now();
+        let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+        metrics
+            .map(|metric| {
+                let total = match metric.data() {
+                    AggregatedMetrics::F64(data) => total(data, |value| value),
+                    AggregatedMetrics::U64(data) => total(data, |value| value as f64),
+                    AggregatedMetrics::I64(data) => total(data, |value| value as f64),
+                };
+                (metric.name().to_owned(), total)
+            })
+            .collect()
+    }
+}
+
+fn total<T: Copy>(data: &MetricData<T>, to_f64: impl Fn(T) -> f64) -> (u64, f64) {
+    let values: Vec<f64> = match data {
+        MetricData::Sum(sum) => sum.data_points().map(|p| to_f64(p.value())).collect(),
+        MetricData::Gauge(gauge) => gauge.data_points().map(|p| to_f64(p.value())).collect(),
+        MetricData::Histogram(histogram) => histogram
+            .data_points()
+            .map(|p| self::to_f64(p.count()))
+            .collect(),
+        MetricData::ExponentialHistogram(_) => unreachable!("nobody asks for one"),
+    };
+    (values.len() as u64, values.iter().sum())
+}
+
+/// A Prometheus recorder and its scrapes.
+pub(crate) struct Prometheus(PrometheusHandle);
+
+impl Prometheus {
+    pub(crate) fn new() -> (Self, PrometheusRecorder) {
+        let builder = Boundaries::new().prometheus_builder();
+        let recorder = builder.expect("the defaults are valid").build_recorder();
+        (Self(recorder.handle()), recorder)
+    }
+
+    /// Asserts that everything has arrived.
+    pub(crate) fn check(&self, arrives: &[(&str, Arrives)], watch: &Stopwatch) {
+        check(arrives, watch, || self.totals());
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::new();
+        for line in self
+            .0
+            .render()
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+        {
+            let Some((sample, value)) = line.rsplit_once(' ') else {
+                continue;
+            };
+            let name = sample.split('{').next().unwrap_or_default();
+            if name.ends_with("_bucket") || name.ends_with("_sum") {
+                continue;
+            }
+            // As it was written, before it was given a Prometheus name.
+            let name = ["_total", "_count", "_seconds"]
+                .iter()
+                .fold(name, |name, end| name.strip_suffix(end).unwrap_or(name));
+            let (series, total) = totals.entry(name.to_owned()).or_default();
+            *series += 1;
+            *total += value.parse::<f64>().expect("a sample has a value");
+        }
+        totals
+    }
+}
+
+fn check(arrives: &[(&str, Arrives)], watch: &Stopwatch, totals: impl FnOnce() -> Totals) {
+    let Some(times) = watch.counted() else {
+        return;
+    };
+    let totals = totals();
+    for (metric, arrives) in arrives {
+        let total = totals.get(*metric).map(|(_, total)| *total);
+        let is_right = match arrives {
+            Arrives::EachTime => total == Some(to_f64(times)),
+            Arrives::Last => total.is_some_and(|value| value > 0.0),
+            Arrives::Back => total == Some(0.0),
+        };
+        assert!(is_right, "{metric}: {total:?} after {times} times");
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn to_f64(count: u64) -> f64 {
+    count as f64
+}
