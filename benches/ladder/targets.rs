@@ -79,10 +79,11 @@ impl Target {
         [self.case, self.reference]
     }
 
-    /// The target's line, if both its cases were run. What is printed is judged.
+    /// The target's line, if both its cases were run. What is printed is judged,
+    /// and no zero has a sign.
     pub(crate) fn line(&self, results: &Results) -> Option<String> {
         let value = results.paired(self.case, self.reference, self.compare)?;
-        let value = (value * 100.0).round() / 100.0;
+        let value = (value * 100.0).round() / 100.0 + 0.0;
         let (name, limit) = (&self.name, self.limit);
         let verdict = if value <= limit { "ok" } else { "over" };
         Some(format!("ratio {name} {value:.2} {limit:.2} {verdict}"))

@@ -37,11 +37,10 @@ pub(super) fn floor() -> Vec<Case> {
 
 pub(super) fn counters() -> Vec<Case> {
     let mut cases = vec![
-        Case::new("call/two_threads/sdk", |watch| sdk_counter(watch, 2)).every(3),
+        Case::new("call/two_threads/sdk", |watch| sdk_counter(watch, 2)),
         Case::new("call/two_threads/sdk_bound", |watch| {
             bound_counter(watch, 2);
-        })
-        .every(3),
+        }),
         Case::new("call/counter_2/sdk_bound", |watch| bound_counter(watch, 1)),
         Case::new("call/counter_2/metrics_handle", counter_handle),
     ];

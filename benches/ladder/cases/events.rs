@@ -64,11 +64,13 @@ pub(super) fn labels() -> Vec<Case> {
 
 /// One hot series on both threads: the time is that of an event on each of them.
 pub(super) fn threads() -> Vec<Case> {
-    let stacks: [Who; 3] = [
-        ("metrics_layer", metrics_layer),
-        ("ours", ours),
-        ("ours_facade", ours_facade),
-    ];
-    let cases = rung("event/two_threads", TWO_THREADS, stacks);
-    cases.into_iter().map(|case| case.every(3)).collect()
+    rung(
+        "event/two_threads",
+        TWO_THREADS,
+        [
+            ("metrics_layer", metrics_layer),
+            ("ours", ours),
+            ("ours_facade", ours_facade),
+        ],
+    )
 }
