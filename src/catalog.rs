@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::boundaries::Boundaries;
+use crate::gatherer::Gatherer;
 use crate::instrument::{Instrument, InvalidName, InvalidUnit, MetricName, Unit};
 use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
@@ -83,6 +84,10 @@ impl Catalog {
             metrics: NoPoison::default(),
             own: None,
         }
+    }
+
+    pub(crate) fn gatherer(&self) -> &Arc<Gatherer> {
+        self.sinks.gatherer()
     }
 
     pub(crate) fn with_own_metrics(mut self) -> Self {

@@ -1,52 +1,55 @@
 //! An append-only hash map that is read without a lock.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::no_poison::NoPoison;
+use crate::segmented::Segmented;
 
-const FIRST_TABLE: usize = 8;
-const GROWTH: usize = 2;
+const FIRST_TABLE: usize = 16;
+const GROWTH: usize = 4;
 /// Enough for more entries than there is memory for.
-const TABLES: usize = 32;
+const TABLES: usize = 14;
+
+const EMPTY: u64 = 0;
+/// The half of a slot that is the half of a hash.
+const TAG: u64 = !0 << 32;
 
 /// Keys and values that are inserted once, never changed and never removed.
 ///
 /// A reader takes no lock: plans and routes live here, and a measurement looks up
-/// one of each. Only who inserts takes turns. An entry has a position, by which it
-/// can be found again without its key.
+/// one of each. Only who inserts takes turns. Entries stand side by side, so that
+/// thousands of them stay near the processor, and have a position, by which they
+/// can be found again without their key.
 ///
-/// Invariants: every entry stands in the current table, which always has an empty
-/// slot, so that a search ends there. Tables stay when larger ones take over, so
-/// that positions stay, too.
+/// Invariant: every entry stands in the current table, of which half is empty at
+/// least, so that a search ends.
 pub(crate) struct OnceMap<K, V> {
-    tables: [OnceLock<Table<K, V>>; TABLES],
+    tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
-    len: NoPoison<usize>,
+    entries: Segmented<OnceLock<Entry<K, V>>, 8>,
+    len: NoPoison<u32>,
 }
 
-/// Open addressing: an entry is in the first free slot from where its hash points.
-type Table<K, V> = Box<[OnceLock<Slot<K, V>>]>;
-
-struct Slot<K, V> {
-    hash: u64,
-    entry: Arc<Entry<K, V>>,
-}
+/// Open addressing: a slot holds half of a hash, and an entry's position plus one.
+type Table = Box<[AtomicU64]>;
 
 pub(crate) struct Entry<K, V> {
+    hash: u64,
     pub(crate) key: K,
     pub(crate) value: V,
 }
 
-/// Where an entry stands in its map: the table, and the slot in it.
+/// Where an entry stands in its map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position(u64);
+pub(crate) struct Position(u32);
 
 impl<K, V> OnceMap<K, V> {
     pub(crate) const fn new() -> Self {
         Self {
             tables: [const { OnceLock::new() }; TABLES],
             current: AtomicUsize::new(0),
+            entries: Segmented::new(),
             len: NoPoison::new(0),
         }
     }
@@ -64,9 +67,16 @@ impl<K, V> OnceMap<K, V> {
         loop {
             // The number of slots is a power of two.
             at &= table.len() - 1;
-            let slot = table[at].get()?;
-            if slot.hash == hash && is_key(&slot.entry.key) {
-                return Some((Position::new(current, at), &slot.entry));
+            let slot = table[at].load(Ordering::Acquire);
+            if slot == EMPTY {
+                return None;
+            }
+            if (slot ^ hash) & TAG == 0 {
+                let position = position(slot);
+                let entry = self.at(position)?;
+                if is_key(&entry.key) {
+                    return Some((position, entry));
+                }
             }
             at += 1;
         }
@@ -74,8 +84,7 @@ impl<K, V> OnceMap<K, V> {
 
     #[inline(always)]
     pub(crate) fn at(&self, position: Position) -> Option<&Entry<K, V>> {
-        let table = self.tables.get(position.table())?.get()?;
-        Some(&table.get(position.slot())?.get()?.entry)
+        self.entries.get(position.0)?.get()
     }
 
     /// Inserts, unless the key is there already: the first one in wins.
@@ -87,83 +96,68 @@ impl<K, V> OnceMap<K, V> {
         if let Some(there) = self.get(hash, |known| *known == key) {
             return there;
         }
-        let (current, table) = self.table_with_room(*len);
-        let entry = Arc::new(Entry { key, value });
+        let table = self.table_for_one_more_than(*len);
+        let position = Position(*len);
+        let place = self.entries.get_or_grow(position.0);
+        let entry = place.get_or_init(|| Entry { hash, key, value });
+        put(table, position, hash);
         *len += 1;
-        let (at, entry) = put(table, Slot { hash, entry });
-        (Position::new(current, at), entry)
+        (position, entry)
     }
 
     /// The current table, or a larger one that becomes it.
-    fn table_with_room(&self, len: usize) -> (usize, &Table<K, V>) {
+    fn table_for_one_more_than(&self, len: u32) -> &Table {
         let current = self.current.load(Ordering::Relaxed);
         let table = self.tables[current].get_or_init(|| empty_table(FIRST_TABLE));
-        // Up to three quarters are taken.
-        if (len + 1) * 4 <= table.len() * 3 {
-            return (current, table);
+        if 2 * (len as usize + 1) <= table.len() {
+            return table;
         }
-        let next = current + 1;
-        let larger = self.tables[next].get_or_init(|| {
-            let larger = empty_table(table.len() * GROWTH);
-            for slot in table.iter().filter_map(OnceLock::get) {
-                put(&larger, slot.clone());
+        let larger = self.tables[current + 1].get_or_init(|| {
+            let larger = empty_table(GROWTH * table.len());
+            for position in (0..len).map(Position) {
+                if let Some(entry) = self.at(position) {
+                    put(&larger, position, entry.hash);
+                }
             }
             larger
         });
-        self.current.store(next, Ordering::Release);
-        (next, larger)
+        self.current.store(current + 1, Ordering::Release);
+        larger
     }
 }
 
 impl Position {
-    const fn new(table: usize, slot: usize) -> Self {
-        Self((table as u64) << 32 | slot as u64)
-    }
-
-    #[allow(clippy::cast_possible_truncation, reason = "it came from a usize")]
-    const fn table(self) -> usize {
-        (self.0 >> 32) as usize
-    }
-
-    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-    const fn slot(self) -> usize {
-        self.0 as u32 as usize
-    }
-
     /// For an atomic to keep.
-    pub(crate) const fn to_bits(self) -> u64 {
+    pub(crate) const fn to_bits(self) -> u32 {
         self.0
     }
 
     /// Of bits that never were a position nothing is found, or something else.
-    pub(crate) const fn from_bits(bits: u64) -> Self {
+    pub(crate) const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 }
 
-impl<K, V> Clone for Slot<K, V> {
-    fn clone(&self) -> Self {
-        Self {
-            hash: self.hash,
-            entry: Arc::clone(&self.entry),
-        }
-    }
-}
-
 /// Only called by whoever holds the map's lock, with room for one more.
-fn put<K, V>(table: &Table<K, V>, slot: Slot<K, V>) -> (usize, &Entry<K, V>) {
-    let mut at = start(slot.hash);
+fn put(table: &Table, position: Position, hash: u64) {
+    let mut at = start(hash);
     loop {
         at &= table.len() - 1;
-        if table[at].get().is_none() {
-            return (at, &table[at].get_or_init(|| slot).entry);
+        if table[at].load(Ordering::Relaxed) == EMPTY {
+            let slot = (hash & TAG) | (u64::from(position.0) + 1);
+            return table[at].store(slot, Ordering::Release);
         }
         at += 1;
     }
 }
 
-fn empty_table<K, V>(size: usize) -> Table<K, V> {
-    (0..size).map(|_| OnceLock::new()).collect()
+fn empty_table(size: usize) -> Table {
+    (0..size).map(|_| AtomicU64::new(EMPTY)).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+const fn position(slot: u64) -> Position {
+    Position(slot as u32 - 1)
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "to be masked")]

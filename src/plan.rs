@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
+use crate::gatherer::{Gatherer, may_gather};
+use crate::kind::Kind;
 use crate::labels::{LabelBuf, LabelKey, decode};
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
@@ -38,10 +40,12 @@ pub(crate) struct Plan {
     /// An ERROR event with an `error` field: the span it happens in failed.
     pub(crate) fails_its_span: bool,
     routes: Routes,
+    gatherer: Arc<Gatherer>,
 }
 
 struct PlannedMeasure {
     target: Result<Arc<Metric>, Arc<Tally>>,
+    kind: Kind,
     reading: Reading,
     /// Set if the unit that this callsite gives is not the metric's.
     unit_conflict: OnceLock<Arc<Tally>>,
@@ -111,12 +115,36 @@ impl Plan {
         catalog: &Catalog,
     ) {
         let planned = &self.measures[usize::from(measure)];
-        if let Some(series) = route.and_then(|route| route.series(measure))
-            && planned.unit_conflict.get().is_none()
-        {
-            return planned.reading.add(series, value);
+        let is_added = planned.unit_conflict.get().is_none()
+            && route.is_some_and(|route| self.add_on(route, measure, value));
+        if !is_added {
+            self.add_to_admitted(measure, value, key, catalog);
         }
-        self.add_to_admitted(measure, value, key, catalog);
+    }
+
+    /// Whether the route leads to a series of this measure.
+    #[inline(always)]
+    fn add_on(&self, route: &Route, measure: u8, value: f64) -> bool {
+        let planned = &self.measures[usize::from(measure)];
+        let Some(end) = route.end(measure) else {
+            return false;
+        };
+        if let Some(cells) = end.cells.get()
+            && may_gather(planned.kind, value)
+        {
+            self.gatherer.add(*cells, value);
+            return true;
+        }
+        let Some(series) = end.series.get() else {
+            return false;
+        };
+        planned.reading.add(series, value);
+        if planned.reading == Reading::Amount
+            && let Some(cells) = series.cells()
+        {
+            let _ = end.cells.set(cells);
+        }
+        true
     }
 
     #[cold]

@@ -1,42 +1,109 @@
 //! The series of one instrument: label values to handles, under a cap.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
+use crate::gatherer::{CellPair, Readers, may_gather};
 use crate::instrument::Instrument;
+use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
 use crate::sink::{Handles, Resolved, Sinks};
+
+/// From this measurement on a series counts as hot.
+const HOT: u32 = 16;
 
 /// An instrument with one set of label values.
 ///
 /// Its handles are taken from the sinks when it is recorded for the first time:
 /// earlier, the OpenTelemetry SDK would export a series of zero that nobody measured.
 pub(crate) struct Series {
+    this: Weak<Self>,
+    kind: Kind,
     instrument: Arc<Instrument>,
     labels: Labels,
     sinks: Arc<Sinks>,
     handles: Handles,
+    /// How often it was measured, more or less, until it is hot.
+    uses: AtomicU32,
+    gathered: OnceLock<Gathered>,
     risen_from: Level,
     fallen_from: Level,
 }
 
+/// What is gathered of a hot series.
+struct Gathered {
+    cells: CellPair,
+    /// The sinks that wait for it. The others are called each time.
+    readers: Readers,
+    by_all: bool,
+    handed_over: NoPoison<f64>,
+}
+
 impl Series {
-    fn new(instrument: &Arc<Instrument>, labels: Labels, sinks: &Arc<Sinks>) -> Self {
-        Self {
+    fn new(instrument: &Arc<Instrument>, labels: Labels, sinks: &Arc<Sinks>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            kind: instrument.kind(),
             instrument: Arc::clone(instrument),
             labels,
             sinks: Arc::clone(sinks),
             handles: sinks.no_handles(),
+            uses: AtomicU32::new(0),
+            gathered: OnceLock::new(),
             risen_from: Level::default(),
             fallen_from: Level::default(),
-        }
+        })
     }
 
     #[inline(always)]
     pub(crate) fn record(&self, value: f64) {
+        if !matches!(self.kind, Kind::Counter | Kind::UpDownCounter) {
+            return self.record_now(value, |_| true);
+        }
+        match self.gathered.get() {
+            Some(gathered) if may_gather(self.kind, value) => {
+                self.sinks.gatherer().add(gathered.cells, value);
+                if !gathered.by_all {
+                    self.record_now(value, |sink| !gathered.readers.contain(sink));
+                }
+            }
+            Some(_) => self.record_now(value, |_| true),
+            None => {
+                self.record_now(value, |_| true);
+                self.warm_up();
+            }
+        }
+    }
+
+    /// Cells that take the place of every sink.
+    #[inline]
+    pub(crate) fn cells(&self) -> Option<CellPair> {
+        let gathered = self.gathered.get()?;
+        gathered.by_all.then_some(gathered.cells)
+    }
+
+    /// Brings the sinks what was gathered since the last time.
+    pub(crate) fn hand_over(&self) {
+        let Some(gathered) = self.gathered.get() else {
+            return;
+        };
+        // Held until it is recorded: of two threads that hand over, the later one
+        // may have to take back what the earlier one adds. The handles are quiet.
+        let mut handed_over = gathered.handed_over.lock();
+        let sum = self.sinks.gatherer().sum(gathered.cells);
+        let due = sum - *handed_over;
+        *handed_over = sum;
+        if due != 0.0 {
+            self.record_now(due, |sink| gathered.readers.contain(sink));
+        }
+    }
+
+    #[inline(always)]
+    fn record_now(&self, value: f64, is_meant: impl Fn(usize) -> bool) {
         self.handles.each(|sink, handle| match handle.get() {
+            _ if !is_meant(sink) => {}
             Some(handle) if handle.is_quiet() => handle.record(value),
             _ => self.record_guarded(sink, handle, value),
         });
@@ -50,6 +117,40 @@ impl Series {
         self.sinks.record(sink, handle, instrument, labels, value);
     }
 
+    /// Counts the uses of a series until it is hot, and has cells.
+    #[inline]
+    fn warm_up(&self) {
+        let uses = self.uses.load(Ordering::Relaxed);
+        if uses < HOT {
+            self.uses.store(uses + 1, Ordering::Relaxed);
+        } else if !self.sinks.gatherer().readers().is_empty() {
+            self.gather();
+        }
+    }
+
+    #[cold]
+    fn gather(&self) {
+        let mut readers = self.sinks.gatherer().readers();
+        let mut by_all = true;
+        self.handles.each(|sink, handle| {
+            if !handle.get().is_some_and(Resolved::is_quiet) {
+                readers.remove(sink);
+            }
+            by_all &= readers.contain(sink);
+        });
+        if !readers.is_empty()
+            && let Some(cells) = self.sinks.gatherer().add_series(&self.this)
+        {
+            let handed_over = NoPoison::default();
+            let _ = self.gathered.set(Gathered {
+                cells,
+                readers,
+                by_all,
+                handed_over,
+            });
+        }
+    }
+
     /// Adds how much higher `level` is than this series' previous sample.
     pub(crate) fn record_rise_to(&self, level: f64) {
         let before = self.risen_from.replace(level);
@@ -60,6 +161,12 @@ impl Series {
     pub(crate) fn record_fall_to(&self, level: f64) {
         let before = self.fallen_from.replace(level);
         self.record(before.map_or(0.0, |before| difference(before, level)));
+    }
+}
+
+impl Drop for Series {
+    fn drop(&mut self) {
+        self.hand_over();
     }
 }
 
@@ -123,7 +230,7 @@ impl SeriesSet {
             drop(known);
             return Admitted::Overflow(self.overflow(instrument));
         }
-        let series = Arc::new(Series::new(instrument, labels.clone(), &self.sinks));
+        let series = Series::new(instrument, labels.clone(), &self.sinks);
         known.insert(labels, Arc::clone(&series));
         Admitted::New(series)
     }
@@ -132,7 +239,7 @@ impl SeriesSet {
         let series = self.overflow.get_or_init(|| {
             let key = "otel.metric.overflow".into();
             let labels = Labels::new(vec![Label::new(&key, LabelValue::Bool(true))]);
-            Arc::new(Series::new(instrument, labels, &self.sinks))
+            Series::new(instrument, labels, &self.sinks)
         });
         Arc::clone(series)
     }

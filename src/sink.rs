@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::gatherer::{Gatherer, HandOver};
 use crate::instrument::Instrument;
 use crate::labels::Labels;
 use crate::one_or_more::OneOrMore;
@@ -34,6 +35,16 @@ pub trait Sink: Send + Sync + 'static {
     /// Two threads may ask for one series at the same moment. Both handles are
     /// recorded then, and one of them is dropped: they must share what they keep.
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle>;
+
+    /// Called once, when the layer is built, with what the sink may call each time
+    /// before it is read.
+    ///
+    /// A sink that does so, and whose handles are quiet, is not called at each
+    /// measurement of a counter or of something in flight: each thread sums them up
+    /// for itself until the sink asks. By default it never does.
+    fn before_it_is_read(&self, hand_over: HandOver) {
+        drop(hand_over);
+    }
 }
 
 /// A series resolved in a sink, so that recording needs no look-up.
@@ -56,7 +67,8 @@ pub trait Handle: Send + Sync {
 
 /// All sinks of a layer. A measurement goes to each of them once.
 pub(crate) struct Sinks {
-    sinks: Vec<Box<dyn Sink>>,
+    all: Vec<Box<dyn Sink>>,
+    gatherer: Arc<Gatherer>,
     problems: Arc<Problems>,
 }
 
@@ -83,15 +95,30 @@ impl Resolved {
 
 impl Sinks {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>, problems: Arc<Problems>) -> Self {
-        Self { sinks, problems }
+        let gatherer = Arc::<Gatherer>::default();
+        for (at, sink) in sinks.iter().enumerate() {
+            if let Some(hand_over) = gatherer.reader(at) {
+                sink.before_it_is_read(hand_over);
+            }
+        }
+        Self {
+            all: sinks,
+            gatherer,
+            problems,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn gatherer(&self) -> &Arc<Gatherer> {
+        &self.gatherer
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sinks.is_empty()
+        self.all.is_empty()
     }
 
     pub(crate) fn no_handles(&self) -> Handles {
-        OneOrMore::new(self.sinks.len(), OnceLock::new)
+        OneOrMore::new(self.all.len(), OnceLock::new)
     }
 
     /// Records in one sink, guarded against what it may do meanwhile.
@@ -123,7 +150,7 @@ impl Sinks {
         labels: &Labels,
         value: f64,
     ) {
-        let Some(sink) = self.sinks.get(sink) else {
+        let Some(sink) = self.all.get(sink) else {
             return;
         };
         let handle = sink.series(instrument, labels);

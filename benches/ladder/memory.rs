@@ -1,5 +1,7 @@
 //! The memory of a series: in all, and whose share it is.
 
+use std::sync::Arc;
+
 use opentelemetry::KeyValue;
 use tracing::{Dispatch, Subscriber, dispatcher};
 use tracing_meter::{FacadeSink, Handle, Instrument, Labels, MeterLayerBuilder, Sink};
@@ -57,6 +59,7 @@ fn ours(series: u64) -> u64 {
     let otel = Otel::with_room_for(series);
     let layer = builder(series).sink(otel.sink()).build();
     let layer = layer.expect("it is valid");
+    otel.collect();
     let bytes = by_events(Registry::default().with(layer), series);
     assert_eq!(otel.totals()["uploads"].0, series, "one is missing");
     bytes
@@ -112,8 +115,8 @@ fn prometheus(series: u64) -> u64 {
 fn ours_without_sink(series: u64) -> u64 {
     struct Nothing;
     impl Sink for Nothing {
-        fn series(&self, _: &Instrument, _: &Labels) -> Box<dyn Handle> {
-            Box::new(Self)
+        fn series(&self, _: &Instrument, _: &Labels) -> Arc<dyn Handle> {
+            Arc::new(Self)
         }
     }
     impl Handle for Nothing {

@@ -65,6 +65,7 @@ fn with_ours<S>(
 {
     let otel = Otel::with_room_for(operation.series);
     let layer = builder.sink(otel.sink()).build().expect("it is valid");
+    otel.collect();
     under(subscriber.with(layer), operation, watch);
     otel.check(operation.arrives, watch);
 }

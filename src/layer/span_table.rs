@@ -4,7 +4,7 @@
 //! an allocation more for each span, and two layers of one type share them.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::labels::LabelBuf;
 use crate::meter::PlanPosition;
@@ -67,8 +67,8 @@ struct Slot {
     marks: AtomicU8,
     /// How often it was entered, and not yet left, while its thread was panicking.
     visits_in_panic: AtomicU8,
-    plan: AtomicU64,
-    route: AtomicU64,
+    plan: AtomicU32,
+    route: AtomicU32,
     opened: AtomicU64,
     last_exit: AtomicU64,
     apart: NoPoison<Apart>,

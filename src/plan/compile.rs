@@ -83,6 +83,7 @@ pub(crate) fn compile(
         moments: compiler.moments,
         fails_its_span: fails_its_span(metadata),
         routes,
+        gatherer: Arc::clone(catalog.gatherer()),
     }
 }
 
@@ -133,6 +134,7 @@ impl Compiler<'_> {
             });
         self.measures.push(PlannedMeasure {
             target,
+            kind: measure.kind,
             reading,
             unit_conflict: OnceLock::new(),
         });

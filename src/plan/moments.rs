@@ -155,9 +155,7 @@ impl Plan {
     #[inline(always)]
     fn add_in_flight(&self, route: &Route, value: f64) {
         for measure in &self.moments.in_flight {
-            if let Some(series) = route.series(*measure) {
-                series.record(value);
-            }
+            self.add_on(route, *measure, value);
         }
     }
 

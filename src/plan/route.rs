@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 
 use super::moments::Outcome;
+use crate::gatherer::CellPair;
 use crate::labels::{LabelBuf, LabelKey, Seed};
 use crate::once_map::{Entry, OnceMap, Position};
 use crate::one_or_more::OneOrMore;
@@ -29,12 +30,20 @@ pub(super) struct RouteKey {
     hash: u64,
 }
 
-/// The series of one set of labels.
+/// Where the labels lead.
 pub(super) struct Ends {
     /// For each measure of the plan.
-    series: OneOrMore<OnceLock<Arc<Series>>>,
+    of_measures: OneOrMore<End>,
     /// The routes of the same labels with each of the outcomes.
     with_outcome: [OnceLock<RoutePosition>; Outcome::COUNT],
+}
+
+/// Where one measure leads.
+#[derive(Default)]
+pub(super) struct End {
+    pub(super) series: OnceLock<Arc<Series>>,
+    /// The series' cells, once nothing else needs to be looked at.
+    pub(super) cells: OnceLock<CellPair>,
 }
 
 impl Routes {
@@ -68,7 +77,7 @@ impl Routes {
             hash: key.hash,
         };
         let ends = Ends {
-            series: OneOrMore::new(self.measures, OnceLock::new),
+            of_measures: OneOrMore::new(self.measures, End::default),
             with_outcome: [const { OnceLock::new() }; Outcome::COUNT],
         };
         self.map.insert(key.hash, route, ends)
@@ -85,14 +94,19 @@ impl Route {
     }
 
     #[inline(always)]
+    pub(super) fn end(&self, measure: u8) -> Option<&End> {
+        self.value.of_measures.get(usize::from(measure))
+    }
+
+    #[inline(always)]
     pub(super) fn series(&self, measure: u8) -> Option<&Arc<Series>> {
-        self.value.series.get(usize::from(measure))?.get()
+        self.end(measure)?.series.get()
     }
 
     /// The first series counts: another thread may have found the same one.
     pub(super) fn set_series(&self, measure: u8, series: &Arc<Series>) {
-        if let Some(place) = self.value.series.get(usize::from(measure)) {
-            let _ = place.set(Arc::clone(series));
+        if let Some(end) = self.end(measure) {
+            let _ = end.series.set(Arc::clone(series));
         }
     }
 

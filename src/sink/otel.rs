@@ -5,20 +5,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use opentelemetry::metrics::{
-    BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter,
+    BoundCounter, BoundGauge, BoundHistogram, BoundUpDownCounter, Counter, Gauge, Histogram, Meter,
+    MeterProvider, UpDownCounter,
 };
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
 use super::{Handle, Sink};
+use crate::gatherer::HandOver;
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
-
-mod gathered;
-
-use gathered::{BoundSum, Gatherer};
 
 /// Records through the instruments of a meter provider, in the scope
 /// `tracing-meter`.
@@ -30,8 +28,8 @@ use gathered::{BoundSum, Gatherer};
 /// that could drop bound measurements without a word, are called with attributes.
 pub struct OtelSink {
     meter: Meter,
-    /// Only of a provider that can bind.
-    gatherer: Option<Arc<Gatherer>>,
+    /// Whether the provider is known to bind.
+    can_bind: bool,
     instruments: NoPoison<HashMap<String, OtelInstrument>>,
     _provider: KeptAlive,
 }
@@ -68,9 +66,8 @@ impl OtelSink {
             .build();
         let meter = provider.meter_with_scope(scope);
         let provider: Box<dyn Any + Send + Sync> = Box::new(provider);
-        let can_bind = provider.is::<SdkMeterProvider>();
         Self {
-            gatherer: can_bind.then(|| Gatherer::new(&meter)),
+            can_bind: provider.is::<SdkMeterProvider>(),
             meter,
             instruments: NoPoison::default(),
             _provider: KeptAlive(Some(provider)),
@@ -94,20 +91,32 @@ impl Sink for OtelSink {
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle> {
         let attributes: Vec<KeyValue> = labels.iter().map(attribute).collect();
         let instrument = self.instrument(instrument);
-        if let Some(gatherer) = &self.gatherer {
-            return instrument.bind(&attributes, gatherer);
+        if self.can_bind {
+            return instrument.bind(&attributes);
         }
         Arc::new(Unbound {
             instrument,
             attributes,
         })
     }
+
+    /// The SDK runs the callbacks of observable instruments before it collects.
+    fn before_it_is_read(&self, hand_over: HandOver) {
+        if self.can_bind {
+            // Nothing is ever observed, so nothing of this name is exported.
+            let _ = self
+                .meter
+                .f64_observable_counter("tracing_meter.gathered")
+                .with_callback(move |_| hand_over.hand_over())
+                .build();
+        }
+    }
 }
 
 impl std::fmt::Debug for OtelSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OtelSink")
-            .field("can_bind", &self.gatherer.is_some())
+            .field("can_bind", &self.can_bind)
             .finish_non_exhaustive()
     }
 }
@@ -146,15 +155,33 @@ impl OtelInstrument {
         }
     }
 
-    fn bind(&self, attributes: &[KeyValue], gatherer: &Arc<Gatherer>) -> Arc<dyn Handle> {
+    fn bind(&self, attributes: &[KeyValue]) -> Arc<dyn Handle> {
         match self {
-            Self::Counter(counter) => gatherer.handle(BoundSum::Counter(counter.bind(attributes))),
-            Self::UpDownCounter(counter) => {
-                gatherer.handle(BoundSum::UpDownCounter(counter.bind(attributes)))
-            }
+            Self::Counter(counter) => Arc::new(counter.bind(attributes)),
+            Self::UpDownCounter(counter) => Arc::new(counter.bind(attributes)),
             Self::Gauge(gauge) => Arc::new(gauge.bind(attributes)),
             Self::Histogram(histogram) => Arc::new(histogram.bind(attributes)),
         }
+    }
+}
+
+impl Handle for BoundCounter<f64> {
+    fn record(&self, value: f64) {
+        self.add(value);
+    }
+
+    fn is_quiet(&self) -> bool {
+        true
+    }
+}
+
+impl Handle for BoundUpDownCounter<f64> {
+    fn record(&self, value: f64) {
+        self.add(value);
+    }
+
+    fn is_quiet(&self) -> bool {
+        true
     }
 }
 

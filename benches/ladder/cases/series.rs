@@ -9,8 +9,8 @@ use crate::run::stacks::ours;
 pub(super) fn all() -> Vec<Case> {
     let mut cases = few("event/series_1", among::<1>());
     cases.extend(few("event/series_100", among::<100>()));
-    cases.extend(many("event/series_10k", among::<10_000>(), 3));
-    cases.extend(many("event/series_100k", among::<100_000>(), 19));
+    cases.extend(many("event/series_10k", among::<10_000>(), 5));
+    cases.extend(many("event/series_100k", among::<100_000>(), 31));
     cases
 }
 
