@@ -15,7 +15,6 @@ use crate::meter::Meter;
 use crate::reentrancy::is_inside_a_sink;
 
 mod builder;
-mod clock;
 mod directives;
 mod filter;
 mod inheritance;

@@ -95,6 +95,7 @@
 
 mod boundaries;
 mod catalog;
+mod clock;
 mod convention;
 mod cut;
 mod error;

@@ -127,6 +127,9 @@ impl<K, V> OnceMap<K, V> {
 }
 
 impl Position {
+    /// Where nothing stands.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
     /// For an atomic to keep.
     pub(crate) const fn to_bits(self) -> u32 {
         self.0

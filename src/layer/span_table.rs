@@ -170,8 +170,11 @@ impl OpenSpan<'_> {
         self.id.store(FREE, Ordering::Release);
     }
 
-    pub(super) fn set_opened(self, plan: PlanPosition, opened: u64, marks: u8) {
+    /// Fills the slot. The route counts if the marks say that there is one.
+    #[inline]
+    pub(super) fn fill(self, plan: PlanPosition, route: RoutePosition, opened: u64, marks: u8) {
         self.slot.plan.store(plan.to_bits(), Ordering::Relaxed);
+        self.slot.route.store(route.to_bits(), Ordering::Relaxed);
         self.slot.opened.store(opened, Ordering::Relaxed);
         self.slot.marks.store(marks, Ordering::Relaxed);
     }
@@ -182,11 +185,6 @@ impl OpenSpan<'_> {
 
     pub(super) fn opened(self) -> u64 {
         self.slot.opened.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_route(self, route: RoutePosition) {
-        self.slot.route.store(route.to_bits(), Ordering::Relaxed);
-        self.mark(ON_ROUTE);
     }
 
     /// The route that it opened on.
@@ -257,13 +255,14 @@ impl OpenSpan<'_> {
 mod tests {
     use super::*;
 
+    const POSITION: PlanPosition = PlanPosition::from_bits(0);
+
     #[test]
     fn spans_that_share_a_slot_are_told_apart() {
         let table = SpanTable::default();
-        let plan = PlanPosition::from_bits(0);
         let ids: Vec<u64> = (0..20).map(|n| 1 + n * 4096 * 4096).collect();
         for id in &ids {
-            table.insert(*id).set_opened(plan, *id, 0);
+            table.insert(*id).fill(POSITION, POSITION, *id, 0);
         }
         for id in &ids {
             assert_eq!(table.get(*id).map(OpenSpan::opened), Some(*id));
@@ -277,13 +276,12 @@ mod tests {
     #[test]
     fn a_released_slot_is_empty_for_the_next_span() {
         let table = SpanTable::default();
-        let plan = PlanPosition::from_bits(0);
         let open = table.insert(1);
-        open.set_opened(plan, 7, FAILED);
+        open.fill(POSITION, POSITION, 7, FAILED);
         open.set_last_exit(9);
         open.release();
         let again = table.insert(1);
-        again.set_opened(plan, 7, 0);
+        again.fill(POSITION, POSITION, 7, 0);
         assert!(again.marks() == 0 && again.last_exit().is_none());
     }
 }

@@ -8,13 +8,13 @@ use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::clock::Clock;
 use super::span_table::{
-    FAILED, LABELS_APART, OPENED_IN_PANIC, OpenSpan, PANICKED, SpanTable, TIMED,
+    FAILED, LABELS_APART, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, PANICKED, SpanTable, TIMED,
 };
+use crate::clock::Clock;
 use crate::meter::{Meter, PlanPosition};
 use crate::no_poison::NoPoison;
-use crate::plan::{InFlight, KeptSeries, Outcome, Plan, Recorded};
+use crate::plan::{InFlight, KeptSeries, Outcome, Plan, Recorded, RoutePosition};
 use crate::reentrancy::is_inside_a_sink;
 
 /// The last exit of a span whose time is of no interest.
@@ -72,20 +72,22 @@ impl Spans {
         let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| attrs.record(visitor));
-        let open = self.table.insert(id.into_u64());
-        open.set_opened(position, opened, opening_marks(plan, &recorded));
         let inherited = self.with_inherited(plan, &recorded.labels, id, ctx);
         let labels = inherited.as_ref().unwrap_or(&recorded.labels);
         let early = labels.key_before_outcome();
         plan.measure(&recorded, early, &self.meter.catalog);
-        match plan.measure_opened(early, &self.meter.catalog) {
+        let in_flight = plan.measure_opened(early, &self.meter.catalog);
+        let open = self.table.insert(id.into_u64());
+        let marks = opening_marks(plan, &recorded);
+        match in_flight {
             InFlight::On(route) => {
-                open.set_route(route);
+                open.fill(position, route, opened, marks | ON_ROUTE);
                 if inherited.is_some() || recorded.labels.has_outcome() {
                     open.keep_labels(&recorded.labels);
                 }
             }
             InFlight::Kept(series) => {
+                open.fill(position, RoutePosition::NONE, opened, marks);
                 open.keep_in_flight(series);
                 open.keep_labels(&recorded.labels);
             }
@@ -176,7 +178,7 @@ impl Spans {
     {
         let catalog = &self.meter.catalog;
         let end = open.last_exit().unwrap_or_else(|| self.now(plan));
-        let seconds = nanos_to_seconds(end.saturating_sub(open.opened()));
+        let seconds = nanos_to_seconds(self.clock.nanos_between(open.opened(), end));
         let marks = open.marks();
         let outcome = outcome(marks);
         if marks & LABELS_APART == 0

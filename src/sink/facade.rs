@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use metrics::{Key, KeyName, Recorder, Unit};
 
 use super::{Handle, Sink};
+use crate::clock::Clock;
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
@@ -77,6 +78,7 @@ impl FacadeSink {
             recorder: Arc::new(RecorderRef {
                 target,
                 waiting: NoPoison::default(),
+                clock: Clock::new(),
             }),
             naming: Naming::Prometheus,
             instruments: NoPoison::default(),
@@ -118,6 +120,7 @@ struct RecorderRef {
     target: Target,
     /// Handles with measurements from before the recorder was installed.
     waiting: NoPoison<Vec<Weak<FacadeHandle>>>,
+    clock: Clock,
 }
 
 enum Target {

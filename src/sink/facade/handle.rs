@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata};
@@ -14,8 +13,8 @@ use crate::sink::Handle;
 
 /// An exporter forgets a series that idles, and its handle records into
 /// nothing. A handle that idled this long is taken anew, which finds the old one
-/// if the exporter still has it. Far below any idle timeout.
-const STALE_AFTER: Duration = Duration::from_millis(10);
+/// if the exporter still has it. In nanoseconds, far below any idle timeout.
+const STALE_AFTER: u64 = 10_000_000;
 
 /// How many measurements of a histogram wait for the recorder.
 const MAX_WAITING: usize = 1024;
@@ -37,7 +36,6 @@ pub(super) struct FacadeHandle {
     instrument: Arc<FacadeInstrument>,
     key: Key,
     resolved: ArcSwapOption<Resolved>,
-    epoch: Instant,
     used: AtomicU64,
     is_stale: AtomicBool,
     /// The sum of an up/down counter, or of what a counter was given in fractions
@@ -78,12 +76,11 @@ impl FacadeHandle {
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
-            recorder,
             instrument,
             key,
             resolved: ArcSwapOption::empty(),
-            epoch: Instant::now(),
-            used: AtomicU64::new(0),
+            used: AtomicU64::new(recorder.clock.now()),
+            recorder,
             is_stale: AtomicBool::new(false),
             sum: AtomicU64::new(0.0_f64.to_bits()),
             early: NoPoison::default(),
@@ -117,9 +114,10 @@ impl FacadeHandle {
 
     /// Whether the series has to be taken anew before it is recorded.
     fn must_be_renewed(&self) -> bool {
-        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let clock = &self.recorder.clock;
+        let now = clock.now();
         let before = self.used.load(Ordering::Acquire);
-        if Duration::from_millis(now.saturating_sub(before)) >= STALE_AFTER {
+        if clock.nanos_between(before, now) >= STALE_AFTER {
             self.is_stale.store(true, Ordering::Relaxed);
         }
         // Whoever sees the new time sees that the handle is stale, too.
