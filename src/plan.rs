@@ -58,14 +58,14 @@ struct Inherited {
 }
 
 impl Plan {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn nothing_recorded(&self) -> Recorded {
-        Recorded::new(self.no_labels())
+        Recorded::new(self.routes.seed)
     }
 
     #[inline]
     pub(crate) fn no_labels(&self) -> LabelBuf {
-        self.routes.no_labels()
+        LabelBuf::new(self.routes.seed)
     }
 
     /// Records all samples, under labels that may be more than were recorded.

@@ -58,7 +58,7 @@ const BOOL: u8 = 3;
 const WORD: usize = 8;
 
 impl LabelBuf {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(seed: Seed) -> Self {
         Self {
             inline: [0; INLINE],

@@ -8,7 +8,7 @@ use tracing_core::field::{Field, Visit};
 use crate::convention::Says;
 use crate::cut::format_cut;
 use crate::kind::Kind;
-use crate::labels::{LabelBuf, OUTCOME};
+use crate::labels::{LabelBuf, OUTCOME, Seed};
 use crate::problem::Reason;
 use crate::value::{ReadField, Value, Visitor, measurement};
 
@@ -118,10 +118,10 @@ impl FieldPlan {
 }
 
 impl Recorded {
-    #[inline]
-    pub(super) fn new(labels: LabelBuf) -> Self {
+    #[inline(always)]
+    pub(super) fn new(seed: Seed) -> Self {
         Self {
-            labels,
+            labels: LabelBuf::new(seed),
             failed: false,
             samples: SmallVec::new(),
             rare: None,

@@ -6,14 +6,14 @@ use smallvec::SmallVec;
 
 use super::moments::Outcome;
 use crate::gatherer::CellPair;
-use crate::labels::{LabelBuf, LabelKey, Seed};
+use crate::labels::{LabelKey, Seed};
 use crate::once_map::{Entry, OnceMap, Position};
 use crate::one_or_more::OneOrMore;
 use crate::series::Series;
 
 /// A plan's routes, by label values.
 pub(super) struct Routes {
-    seed: Seed,
+    pub(super) seed: Seed,
     measures: usize,
     map: OnceMap<RouteKey, Ends>,
 }
@@ -53,11 +53,6 @@ impl Routes {
             measures,
             map: OnceMap::new(),
         }
-    }
-
-    #[inline]
-    pub(super) fn no_labels(&self) -> LabelBuf {
-        LabelBuf::new(self.seed)
     }
 
     #[inline(always)]
