@@ -116,7 +116,7 @@ impl Plan {
     ) {
         let planned = &self.measures[usize::from(measure)];
         let is_added = planned.unit_conflict.get().is_none()
-            && route.is_some_and(|route| self.add_on(route, measure, value));
+            && route.is_some_and(|route| self.add_on(route, measure, planned, value));
         if !is_added {
             self.add_to_admitted(measure, value, key, catalog);
         }
@@ -124,8 +124,7 @@ impl Plan {
 
     /// Whether the route leads to a series of this measure.
     #[inline(always)]
-    fn add_on(&self, route: &Route, measure: u8, value: f64) -> bool {
-        let planned = &self.measures[usize::from(measure)];
+    fn add_on(&self, route: &Route, measure: u8, planned: &PlannedMeasure, value: f64) -> bool {
         let Some(end) = route.end(measure) else {
             return false;
         };

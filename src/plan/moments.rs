@@ -155,7 +155,8 @@ impl Plan {
     #[inline(always)]
     fn add_in_flight(&self, route: &Route, value: f64) {
         for measure in &self.moments.in_flight {
-            self.add_on(route, *measure, value);
+            let planned = &self.measures[usize::from(*measure)];
+            self.add_on(route, *measure, planned, value);
         }
     }
 
