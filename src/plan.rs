@@ -4,8 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
-use crate::gatherer::{Gatherer, may_gather};
-use crate::kind::Kind;
+use crate::gatherer::Gatherer;
 use crate::labels::{LabelBuf, LabelKey, decode};
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
@@ -45,7 +44,6 @@ pub(crate) struct Plan {
 
 struct PlannedMeasure {
     target: Result<Arc<Metric>, Arc<Tally>>,
-    kind: Kind,
     reading: Reading,
     /// Set if the unit that this callsite gives is not the metric's.
     unit_conflict: OnceLock<Arc<Tally>>,
@@ -128,10 +126,9 @@ impl Plan {
         let Some(end) = route.end(measure) else {
             return false;
         };
-        if let Some(cells) = end.cells.get()
-            && may_gather(planned.kind, value)
+        if let Some(place) = end.place.get()
+            && self.gatherer.add(*place, value)
         {
-            self.gatherer.add(*cells, value);
             return true;
         }
         let Some(series) = end.series.get() else {
@@ -139,9 +136,9 @@ impl Plan {
         };
         planned.reading.add(series, value);
         if planned.reading == Reading::Amount
-            && let Some(cells) = series.cells()
+            && let Some(place) = series.place()
         {
-            let _ = end.cells.set(cells);
+            let _ = end.place.set(place);
         }
         true
     }

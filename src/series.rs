@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::gatherer::{CellPair, Readers, may_gather};
+use crate::gatherer::{Place, Readers, SamplesIndex, Whose};
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
 use crate::sink::{Handles, Resolved, Sinks};
 
-/// From this measurement on a series counts as hot.
-const HOT: u32 = 16;
+/// From this measurement on a sum counts as hot: waiting, it takes little memory.
+const HOT_SUM: u32 = 16;
+/// The same for a histogram, which takes more.
+const HOT_SAMPLES: u32 = 1_000;
 
 /// An instrument with one set of label values.
 ///
@@ -34,7 +36,7 @@ pub(crate) struct Series {
 
 /// What is gathered of a hot series.
 struct Gathered {
-    cells: CellPair,
+    place: Place,
     /// The sinks that wait for it. The others are called each time.
     readers: Readers,
     by_all: bool,
@@ -59,29 +61,23 @@ impl Series {
 
     #[inline(always)]
     pub(crate) fn record(&self, value: f64) {
-        if !matches!(self.kind, Kind::Counter | Kind::UpDownCounter) {
-            return self.record_now(value, |_| true);
-        }
-        match self.gathered.get() {
-            Some(gathered) if may_gather(self.kind, value) => {
-                self.sinks.gatherer().add(gathered.cells, value);
-                if !gathered.by_all {
-                    self.record_now(value, |sink| !gathered.readers.contain(sink));
-                }
-            }
-            Some(_) => self.record_now(value, |_| true),
-            None => {
-                self.record_now(value, |_| true);
-                self.warm_up();
-            }
+        let Some(gathered) = self.gathered.get() else {
+            self.record_now(value, |_| true);
+            return self.warm_up();
+        };
+        if !self.sinks.gatherer().add(gathered.place, value) {
+            self.make_room(gathered);
+            self.record_now(value, |_| true);
+        } else if !gathered.by_all {
+            self.record_now(value, |sink| !gathered.readers.contain(sink));
         }
     }
 
-    /// Cells that take the place of every sink.
+    /// A place where measurements wait for every sink.
     #[inline]
-    pub(crate) fn cells(&self) -> Option<CellPair> {
+    pub(crate) fn place(&self) -> Option<Place> {
         let gathered = self.gathered.get()?;
-        gathered.by_all.then_some(gathered.cells)
+        gathered.by_all.then_some(gathered.place)
     }
 
     /// Brings the sinks what was gathered since the last time.
@@ -92,12 +88,35 @@ impl Series {
         // Held until it is recorded: of two threads that hand over, the later one
         // may have to take back what the earlier one adds. The handles are quiet.
         let mut handed_over = gathered.handed_over.lock();
-        let sum = self.sinks.gatherer().sum(gathered.cells);
-        let due = sum - *handed_over;
-        *handed_over = sum;
-        if due != 0.0 {
-            self.record_now(due, |sink| gathered.readers.contain(sink));
+        match gathered.place {
+            Place::Counter(at) | Place::UpDownCounter(at) => {
+                let sum = self.sinks.gatherer().sum(at);
+                let due = sum - *handed_over;
+                *handed_over = sum;
+                if due != 0.0 {
+                    self.record_waiting(gathered, due);
+                }
+            }
+            Place::Histogram(at) => self.drain(gathered, at, Whose::All),
         }
+    }
+
+    /// Empties this thread's ring, unless somebody else is at it.
+    fn make_room(&self, gathered: &Gathered) {
+        if let Place::Histogram(at) = gathered.place
+            && let Some(_handed_over) = gathered.handed_over.try_lock()
+        {
+            self.drain(gathered, at, Whose::This);
+        }
+    }
+
+    fn drain(&self, gathered: &Gathered, at: SamplesIndex, whose: Whose) {
+        let record = |value| self.record_waiting(gathered, value);
+        self.sinks.gatherer().drain(at, whose, record);
+    }
+
+    fn record_waiting(&self, gathered: &Gathered, value: f64) {
+        self.record_now(value, |sink| gathered.readers.contain(sink));
     }
 
     #[inline(always)]
@@ -117,11 +136,16 @@ impl Series {
         self.sinks.record(sink, handle, instrument, labels, value);
     }
 
-    /// Counts the uses of a series until it is hot, and has cells.
+    /// Counts the uses of a series until it is hot, and has a place.
     #[inline]
     fn warm_up(&self) {
         let uses = self.uses.load(Ordering::Relaxed);
-        if uses < HOT {
+        let hot = match self.kind {
+            Kind::Counter | Kind::UpDownCounter => HOT_SUM,
+            Kind::Histogram => HOT_SAMPLES,
+            Kind::Gauge => return,
+        };
+        if uses < hot {
             self.uses.store(uses + 1, Ordering::Relaxed);
         } else if !self.sinks.gatherer().readers().is_empty() {
             self.gather();
@@ -139,11 +163,11 @@ impl Series {
             by_all &= readers.contain(sink);
         });
         if !readers.is_empty()
-            && let Some(cells) = self.sinks.gatherer().add_series(&self.this)
+            && let Some(place) = self.sinks.gatherer().add_series(&self.this, self.kind)
         {
             let handed_over = NoPoison::default();
             let _ = self.gathered.set(Gathered {
-                cells,
+                place,
                 readers,
                 by_all,
                 handed_over,

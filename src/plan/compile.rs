@@ -134,7 +134,6 @@ impl Compiler<'_> {
             });
         self.measures.push(PlannedMeasure {
             target,
-            kind: measure.kind,
             reading,
             unit_conflict: OnceLock::new(),
         });

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 
 use super::moments::Outcome;
-use crate::gatherer::CellPair;
+use crate::gatherer::Place;
 use crate::labels::{LabelKey, Seed};
 use crate::once_map::{Entry, OnceMap, Position};
 use crate::one_or_more::OneOrMore;
@@ -42,8 +42,8 @@ pub(super) struct Ends {
 #[derive(Default)]
 pub(super) struct End {
     pub(super) series: OnceLock<Arc<Series>>,
-    /// The series' cells, once nothing else needs to be looked at.
-    pub(super) cells: OnceLock<CellPair>,
+    /// Where the series' measurements wait, once nothing else needs to be looked at.
+    pub(super) place: OnceLock<Place>,
 }
 
 impl Routes {

@@ -1,0 +1,244 @@
+//! Where a series' measurements wait on each thread.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::kind::Kind;
+use crate::segmented::Segmented;
+
+/// Which of each thread's places are a series'.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Counter(SumIndex),
+    UpDownCounter(SumIndex),
+    Histogram(SamplesIndex),
+}
+
+/// So that each thread's places take a few hundred kilobytes at most.
+const MOST_SUMS: u32 = 16 * 1024;
+const MOST_SAMPLES: u32 = 1024;
+
+/// Hands out places. Those of series that are gone are not used again.
+#[derive(Default)]
+pub(super) struct Places {
+    sums: u32,
+    samples: u32,
+}
+
+impl Places {
+    pub(super) fn take(&mut self, kind: Kind) -> Option<Place> {
+        let next = |len: &mut u32, most| {
+            let at = *len;
+            *len += u32::from(at < most);
+            (at < most).then_some(at)
+        };
+        match kind {
+            Kind::Counter => next(&mut self.sums, MOST_SUMS).map(|at| Place::Counter(SumIndex(at))),
+            Kind::UpDownCounter => {
+                next(&mut self.sums, MOST_SUMS).map(|at| Place::UpDownCounter(SumIndex(at)))
+            }
+            Kind::Histogram => {
+                let at = next(&mut self.samples, MOST_SAMPLES)?;
+                Some(Place::Histogram(SamplesIndex(at)))
+            }
+            // Its last value counts, and there is no last one among threads.
+            Kind::Gauge => None,
+        }
+    }
+}
+
+/// What waits on one thread.
+#[derive(Default)]
+pub(super) struct Waiting {
+    sums: Segmented<Line, 16>,
+    samples: Segmented<Samples, 2>,
+}
+
+impl Waiting {
+    /// Only called by the thread that it belongs to. Whether the value could be taken.
+    #[inline(always)]
+    pub(super) fn add(&self, place: Place, value: f64) -> bool {
+        match place {
+            // A zero is passed on: it makes the series visible.
+            Place::Counter(at) if value > 0.0 => self.sum(at).added.add(value),
+            // These only ever grow: anything but ones would lose its last digits to
+            // their sum in time.
+            Place::UpDownCounter(at) if matches!(value, 1.0) => self.sum(at).added.add(1.0),
+            Place::UpDownCounter(at) if matches!(value, -1.0) => self.sum(at).taken_back.add(1.0),
+            Place::Histogram(SamplesIndex(at)) => {
+                let samples = self.samples.get(at);
+                return samples
+                    .unwrap_or_else(|| self.samples.get_or_grow(at))
+                    .push(value);
+            }
+            Place::Counter(_) | Place::UpDownCounter(_) => return false,
+        }
+        true
+    }
+
+    pub(super) fn added(&self, at: SumIndex) -> f64 {
+        self.known_sum(at).map_or(0.0, |sum| sum.added.get())
+    }
+
+    pub(super) fn taken_back(&self, at: SumIndex) -> f64 {
+        self.known_sum(at).map_or(0.0, |sum| sum.taken_back.get())
+    }
+
+    /// Only called by one thread at a time.
+    pub(super) fn drain(&self, at: SamplesIndex, take: &mut impl FnMut(f64)) {
+        if let Some(samples) = self.samples.get(at.0) {
+            samples.drain(take);
+        }
+    }
+
+    #[inline(always)]
+    fn sum(&self, at: SumIndex) -> &Sum {
+        let (line, place) = at.place();
+        let line = self
+            .sums
+            .get(line)
+            .unwrap_or_else(|| self.sums.get_or_grow(line));
+        &line.0[place]
+    }
+
+    fn known_sum(&self, at: SumIndex) -> Option<&Sum> {
+        let (line, place) = at.place();
+        Some(&self.sums.get(line)?.0[place])
+    }
+}
+
+/// The sums of a few series, on a cache line that only one thread writes.
+#[derive(Default)]
+#[repr(align(64))]
+struct Line([Sum; SUMS as usize]);
+
+const SUMS: u32 = 4;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SumIndex(u32);
+
+impl SumIndex {
+    #[inline(always)]
+    const fn place(self) -> (u32, usize) {
+        (self.0 / SUMS, (self.0 % SUMS) as usize)
+    }
+}
+
+#[derive(Default)]
+struct Sum {
+    added: Total,
+    taken_back: Total,
+}
+
+/// What only grows, as the bits of a float.
+#[derive(Default)]
+struct Total(AtomicU64);
+
+impl Total {
+    #[inline(always)]
+    fn add(&self, value: f64) {
+        let sum = f64::from_bits(self.0.load(Ordering::Relaxed)) + value;
+        // Whoever sees this sees what happened before it on any thread.
+        self.0.store(sum.to_bits(), Ordering::Release);
+    }
+
+    fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Acquire))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SamplesIndex(u32);
+
+/// What a thread has observed of one series: a ring that this thread fills, and
+/// that one thread at a time empties.
+#[derive(Default)]
+#[repr(align(64))]
+struct Samples {
+    values: [AtomicU64; CAPACITY],
+    /// How many were ever written and read, but for what is lost when it wraps.
+    written: AtomicU32,
+    read: AtomicU32,
+}
+
+/// A power of two, so that the counters wrap around at its multiple.
+const CAPACITY: usize = 32;
+
+impl Samples {
+    /// Whether there was room.
+    #[inline(always)]
+    fn push(&self, value: f64) -> bool {
+        let written = self.written.load(Ordering::Relaxed);
+        let waiting = written.wrapping_sub(self.read.load(Ordering::Acquire));
+        let is_full = waiting as usize >= CAPACITY;
+        if !is_full {
+            let place = &self.values[written as usize % CAPACITY];
+            place.store(value.to_bits(), Ordering::Relaxed);
+            let written = written.wrapping_add(1);
+            self.written.store(written, Ordering::Release);
+        }
+        !is_full
+    }
+
+    fn drain(&self, take: &mut impl FnMut(f64)) {
+        let written = self.written.load(Ordering::Acquire);
+        let mut read = self.read.load(Ordering::Relaxed);
+        while read != written {
+            let value = self.values[read as usize % CAPACITY].load(Ordering::Relaxed);
+            take(f64::from_bits(value));
+            read = read.wrapping_add(1);
+        }
+        self.read.store(read, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_come_out_once_and_in_order_however_often_the_ring_wraps() {
+        let samples = Samples::default();
+        // The counters are about to wrap around, too.
+        samples.written.store(u32::MAX - 5, Ordering::Relaxed);
+        samples.read.store(u32::MAX - 5, Ordering::Relaxed);
+        let (mut next, mut drained) = (0.0, Vec::new());
+        for _ in 0..10 {
+            while samples.push(next) {
+                next += 1.0;
+            }
+            samples.drain(&mut |value| drained.push(value));
+        }
+        assert!(drained.iter().copied().eq((0..320).map(f64::from)));
+    }
+
+    #[test]
+    fn what_a_reader_empties_while_a_thread_writes_is_everything() {
+        const TIMES: u32 = 100_000;
+        let samples = Samples::default();
+        let mut drained = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..TIMES {
+                    while !samples.push(f64::from(n)) {
+                        std::hint::spin_loop();
+                    }
+                }
+            });
+            while drained.len() < TIMES as usize {
+                samples.drain(&mut |value| drained.push(value));
+            }
+        });
+        assert!(drained.into_iter().eq((0..TIMES).map(f64::from)));
+    }
+
+    #[test]
+    fn places_come_to_an_end() {
+        let mut places = Places::default();
+        let taken =
+            |places: &mut Places, kind| (0..20_000).map_while(|_| places.take(kind)).count();
+        assert_eq!(taken(&mut places, Kind::Counter), MOST_SUMS as usize);
+        assert!(places.take(Kind::UpDownCounter).is_none());
+        assert_eq!(taken(&mut places, Kind::Histogram), MOST_SAMPLES as usize);
+        assert!(places.take(Kind::Gauge).is_none());
+    }
+}
