@@ -99,20 +99,15 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let Some((position, plan)) = self.meter.plan(attrs.metadata()) else {
-            return;
-        };
-        if is_inside_a_sink() {
-            return self.meter.reject_reentrant(plan);
+        if let Some(plan) = self.meter.plan(attrs.metadata()) {
+            self.spans.open(plan, attrs, id, &ctx);
         }
-        self.spans.open((position, plan), attrs, id, &ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        if is_inside_a_sink() {
-            return self.spans.reject_record(id);
+        if let Some(open) = self.spans.find(id) {
+            self.spans.record(open, id, values, &ctx);
         }
-        self.spans.record(id, values, &ctx);
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -140,10 +135,9 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if is_inside_a_sink() {
-            return self.spans.close_inside_a_sink(&id);
+        if let Some(open) = self.spans.find(&id) {
+            self.spans.close(open, &id, &ctx);
         }
-        self.spans.close(&id, &ctx);
     }
 
     #[allow(

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 use crate::catalog::Catalog;
 use crate::convention::{Convention, Recipe};
 use crate::labels::LabelBuf;
-use crate::once_map::{OnceMap, Position};
+use crate::once_map::{Entry, OnceMap, Position};
 use crate::plan::{LabelRules, Plan, compile, is_of_interest};
 use crate::problem::Reason;
 
@@ -19,7 +19,7 @@ pub(crate) struct Meter {
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
-    callsites: OnceMap<usize, Option<Callsite>>,
+    callsites: OnceMap<usize, Option<Box<Callsite>>, 256>,
 }
 
 /// Where a plan is, for spans to keep.
@@ -59,10 +59,20 @@ impl Meter {
         metadata: &'static Metadata<'static>,
     ) -> Option<(PlanPosition, &Plan)> {
         let (position, callsite) = self.callsite(metadata)?;
-        let compiled = callsite
-            .plan
-            .get_or_init(|| compile(metadata, &callsite.recipe, &self.rules, &self.catalog));
+        let compiled = callsite.plan.get();
+        let compiled = compiled.unwrap_or_else(|| self.compile(metadata, callsite));
         Some((position, compiled))
+    }
+
+    #[cold]
+    fn compile<'a>(
+        &self,
+        metadata: &'static Metadata<'static>,
+        callsite: &'a Callsite,
+    ) -> &'a Plan {
+        let Self { rules, catalog, .. } = self;
+        let compile = || compile(metadata, &callsite.recipe, rules, catalog);
+        callsite.plan.get_or_init(compile)
     }
 
     /// The plan that was found before.
@@ -119,15 +129,21 @@ impl Meter {
     fn callsite(&self, metadata: &'static Metadata<'static>) -> Option<(PlanPosition, &Callsite)> {
         let (hash, address) = identity(metadata);
         let known = self.callsites.get(hash, |known| *known == address);
-        let (position, entry) = known.unwrap_or_else(|| {
-            let recognised = self.recognise(metadata);
-            self.callsites.insert(hash, address, recognised)
-        });
-        Some((position, entry.value.as_ref()?))
+        let (position, entry) = known.unwrap_or_else(|| self.remember(metadata));
+        Some((position, entry.value.as_deref()?))
     }
 
     #[cold]
-    fn recognise(&self, metadata: &'static Metadata<'static>) -> Option<Callsite> {
+    fn remember(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> (PlanPosition, &Entry<usize, Option<Box<Callsite>>>) {
+        let (hash, address) = identity(metadata);
+        let recognised = self.recognise(metadata);
+        self.callsites.insert(hash, address, recognised)
+    }
+
+    fn recognise(&self, metadata: &'static Metadata<'static>) -> Option<Box<Callsite>> {
         if !self.may_measure(metadata) {
             return None;
         }
@@ -139,7 +155,7 @@ impl Meter {
         }
         is_of_interest(metadata, &recipe, &self.rules).then(|| {
             let plan = OnceLock::new();
-            Callsite { recipe, plan }
+            Box::new(Callsite { recipe, plan })
         })
     }
 

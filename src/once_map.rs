@@ -24,10 +24,11 @@ const TAG: u64 = !0 << 32;
 ///
 /// Invariant: every entry stands in the current table, of which half is empty at
 /// least, so that a search ends.
-pub(crate) struct OnceMap<K, V> {
+pub(crate) struct OnceMap<K, V, const FIRST: usize> {
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
-    entries: Segmented<OnceLock<Entry<K, V>>, 8>,
+    /// So many have their place from the beginning.
+    entries: Segmented<OnceLock<Entry<K, V>>, FIRST>,
     len: NoPoison<u32>,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Entry<K, V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position(u32);
 
-impl<K, V> OnceMap<K, V> {
+impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
     pub(crate) const fn new() -> Self {
         Self {
             tables: [const { OnceLock::new() }; TABLES],
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn finds_every_key_after_growing_through_many_tables() {
-        let map = OnceMap::new();
+        let map = OnceMap::<_, _, 8>::new();
         for key in 0..5_000_u64 {
             map.insert(spread(key), key, key * 2);
         }
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_position_stays_when_the_map_grows() {
-        let map = OnceMap::new();
+        let map = OnceMap::<_, _, 8>::new();
         let (first, _) = map.insert(spread(0), 0, ());
         for key in 1..100 {
             map.insert(spread(key), key, ());
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn keys_with_one_hash_stay_apart() {
-        let map = OnceMap::new();
+        let map = OnceMap::<_, _, 8>::new();
         for key in 0..20_u64 {
             map.insert(7, key, key);
         }
@@ -215,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_first_value_of_a_key_wins_on_every_thread() {
-        let map = OnceMap::new();
+        let map = OnceMap::<_, _, 8>::new();
         let seen: Vec<Vec<usize>> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4)
                 .map(|worker| {

@@ -18,8 +18,8 @@ pub(crate) use compile::{LabelRules, compile, is_of_interest};
 pub(crate) use fields::{FieldPlan, Recorded};
 use fields::{Rare, Rejected};
 pub(crate) use moments::{InFlight, KeptSeries, Moments, Outcome};
-pub(crate) use route::RoutePosition;
-use route::{Route, Routes};
+use route::Routes;
+pub(crate) use route::{Route, RoutePosition};
 
 /// Everything there is to know about a callsite, so that measuring it compares
 /// no names: what each field is, by its index, and where measurements go.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::labels::LabelBuf;
 use crate::meter::PlanPosition;
 use crate::no_poison::NoPoison;
-use crate::plan::{KeptSeries, Plan, RoutePosition};
+use crate::plan::{KeptSeries, Plan, Route, RoutePosition};
 
 /// The span failed.
 pub(super) const FAILED: u8 = 1;
@@ -91,7 +91,7 @@ pub(super) struct OpenSpan<'a> {
 
 impl SpanTable {
     /// A slot for a span that opens.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&self, id: u64) -> OpenSpan<'_> {
         let mut size = FIRST_SEGMENT;
         let mut segment = self.first.get_or_init(|| Segment::new(size));
@@ -187,10 +187,14 @@ impl OpenSpan<'_> {
         self.slot.opened.load(Ordering::Relaxed)
     }
 
-    /// The route that it opened on.
-    pub(super) fn route(self) -> Option<RoutePosition> {
-        let route = RoutePosition::from_bits(self.slot.route.load(Ordering::Relaxed));
-        self.is_marked(ON_ROUTE).then_some(route)
+    /// The route of its plan's that it opened on.
+    #[inline(always)]
+    pub(super) fn route(self, plan: &Plan) -> Option<&Route> {
+        if !self.is_marked(ON_ROUTE) {
+            return None;
+        }
+        let position = self.slot.route.load(Ordering::Relaxed);
+        plan.route(RoutePosition::from_bits(position))
     }
 
     pub(super) fn keep_in_flight(self, in_flight: KeptSeries) {
@@ -211,8 +215,8 @@ impl OpenSpan<'_> {
 
     /// Its own labels, as the words of a `LabelBuf`.
     pub(super) fn with_labels(self, plan: &Plan, read: impl FnOnce(&[u64])) {
-        match self.route() {
-            Some(route) if !self.is_marked(LABELS_APART) => read(plan.labels_of(route)),
+        match self.route(plan) {
+            Some(route) if !self.is_marked(LABELS_APART) => read(route.label_key().words),
             _ => read(&self.slot.apart.lock().labels),
         }
     }

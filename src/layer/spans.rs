@@ -14,7 +14,7 @@ use super::span_table::{
 use crate::clock::Clock;
 use crate::meter::{Meter, PlanPosition};
 use crate::no_poison::NoPoison;
-use crate::plan::{InFlight, KeptSeries, Outcome, Plan, Recorded, RoutePosition};
+use crate::plan::{InFlight, KeptSeries, Outcome, Plan, Recorded, Route, RoutePosition};
 use crate::reentrancy::is_inside_a_sink;
 
 /// The last exit of a span whose time is of no interest.
@@ -58,6 +58,8 @@ impl Spans {
         }
     }
 
+    /// Not part of its caller, which has nothing to do for other spans.
+    #[inline(never)]
     pub(super) fn open<S>(
         &self,
         (position, plan): (PlanPosition, &Plan),
@@ -67,6 +69,9 @@ impl Spans {
     ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
+        if is_inside_a_sink() {
+            return self.meter.reject_reentrant(plan);
+        }
         self.pay_back();
         let opened = self.now(plan);
         let mut recorded = plan.nothing_recorded();
@@ -94,13 +99,18 @@ impl Spans {
         }
     }
 
-    pub(super) fn record<S>(&self, id: &Id, values: &Record<'_>, ctx: &Context<'_, S>)
-    where
+    pub(super) fn record<S>(
+        &self,
+        (open, plan): (OpenSpan<'_>, &Plan),
+        id: &Id,
+        values: &Record<'_>,
+        ctx: &Context<'_, S>,
+    ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let Some((open, plan)) = self.find(id) else {
-            return;
-        };
+        if is_inside_a_sink() {
+            return self.meter.reject_reentrant(plan);
+        }
         let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| values.record(visitor));
@@ -116,13 +126,6 @@ impl Spans {
         let inherited = self.with_inherited(plan, &own, id, ctx);
         let labels = inherited.as_ref().unwrap_or(&own);
         plan.measure(&recorded, labels.key_before_outcome(), &self.meter.catalog);
-    }
-
-    #[cold]
-    pub(super) fn reject_record(&self, id: &Id) {
-        if let Some((_, plan)) = self.find(id) {
-            self.meter.reject_reentrant(plan);
-        }
     }
 
     /// Entering matters only during a panic: a destructor's visit to a span is
@@ -148,22 +151,27 @@ impl Spans {
         }
     }
 
-    #[inline]
-    pub(super) fn close<S>(&self, id: &Id, ctx: &Context<'_, S>)
-    where
+    #[inline(never)]
+    pub(super) fn close<S>(
+        &self,
+        (open, plan): (OpenSpan<'_>, &Plan),
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let Some((open, plan)) = self.find(id) else {
-            return;
-        };
+        if is_inside_a_sink() {
+            return self.close_inside_a_sink(open, plan);
+        }
         // If it was entered, its exit has seen whether it was a panic that left it.
         if std::thread::panicking() && open.last_exit().is_none() {
             mark_panic(open);
         }
+        let route = open.route(plan);
         if plan.moments.have_outcome() {
-            self.measure_closed(plan, open, id, ctx);
+            self.measure_closed((open, plan), route, id, ctx);
         }
-        match open.route() {
+        match route {
             Some(route) => plan.take_back(route),
             None => open.take_in_flight().iter().for_each(|s| s.record(-1.0)),
         }
@@ -171,9 +179,14 @@ impl Spans {
         self.pay_back();
     }
 
-    #[inline]
-    fn measure_closed<S>(&self, plan: &Plan, open: OpenSpan<'_>, id: &Id, ctx: &Context<'_, S>)
-    where
+    #[inline(always)]
+    fn measure_closed<S>(
+        &self,
+        (open, plan): (OpenSpan<'_>, &Plan),
+        route: Option<&Route>,
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let catalog = &self.meter.catalog;
@@ -182,26 +195,37 @@ impl Spans {
         let marks = open.marks();
         let outcome = outcome(marks);
         if marks & LABELS_APART == 0
-            && let Some(route) = open.route()
+            && let Some(route) = route
             && plan.measure_closed_on(route, outcome, seconds, catalog)
         {
             return;
         }
+        self.measure_closed_with((open, plan), outcome, seconds, id, ctx);
+    }
+
+    #[inline(never)]
+    fn measure_closed_with<S>(
+        &self,
+        (open, plan): (OpenSpan<'_>, &Plan),
+        outcome: Outcome,
+        seconds: f64,
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
         let mut labels = plan.no_labels();
         open.with_labels(plan, |stored| labels.set_all(stored));
         if let Some(inherited) = self.with_inherited(plan, &labels, id, ctx) {
             labels = inherited;
         }
-        plan.measure_closed(&mut labels, outcome, seconds, catalog);
+        plan.measure_closed(&mut labels, outcome, seconds, &self.meter.catalog);
     }
 
     /// Forgets a span that closes inside a sink. What it has in flight is given
     /// back with the next event or span outside, or when the layer goes.
     #[cold]
-    pub(super) fn close_inside_a_sink(&self, id: &Id) {
-        let Some((open, plan)) = self.find(id) else {
-            return;
-        };
+    fn close_inside_a_sink(&self, open: OpenSpan<'_>, plan: &Plan) {
         self.meter.reject_reentrant(plan);
         self.owed.lock().extend(in_flight(plan, open));
         self.owes.store(true, Ordering::Release);
@@ -243,7 +267,7 @@ impl Spans {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, id: &Id) -> Option<(OpenSpan<'_>, &Plan)> {
         let open = self.table.get(id.into_u64())?;
         Some((open, self.meter.plan_at(open.plan())?))
@@ -262,12 +286,13 @@ impl Spans {
 
 /// Takes what a span has in flight, wherever it is.
 fn in_flight(plan: &Plan, open: OpenSpan<'_>) -> KeptSeries {
-    match open.route() {
+    match open.route(plan) {
         Some(route) => plan.in_flight(route),
         None => open.take_in_flight(),
     }
 }
 
+#[inline(always)]
 fn opening_marks(plan: &Plan, recorded: &Recorded) -> u8 {
     let mark = |condition, mark| if condition { mark } else { 0 };
     mark(recorded.failed, FAILED)

@@ -68,29 +68,24 @@ impl Plan {
         InFlight::Kept(self.moments.in_flight.iter().filter_map(series).collect())
     }
 
+    /// The route that a span opened on.
+    #[inline(always)]
+    pub(crate) fn route(&self, position: RoutePosition) -> Option<&Route> {
+        self.routes.at(position)
+    }
+
     /// Takes back what a span had in flight on a route.
     #[inline(always)]
-    pub(crate) fn take_back(&self, position: RoutePosition) {
-        if let Some(route) = self.routes.at(position) {
-            self.add_in_flight(route, -1.0);
-        }
+    pub(crate) fn take_back(&self, route: &Route) {
+        self.add_in_flight(route, -1.0);
     }
 
     /// What a span has in flight on a route.
-    pub(crate) fn in_flight(&self, position: RoutePosition) -> KeptSeries {
-        let Some(route) = self.routes.at(position) else {
-            return KeptSeries::new();
-        };
+    pub(crate) fn in_flight(&self, route: &Route) -> KeptSeries {
         let in_flight = self.moments.in_flight.iter();
         in_flight
             .filter_map(|m| route.series(*m).cloned())
             .collect()
-    }
-
-    /// The labels with which a span opened on a route.
-    pub(crate) fn labels_of(&self, position: RoutePosition) -> &[u64] {
-        let route = self.routes.at(position);
-        route.map_or(&[], |route| route.label_key().words)
     }
 
     /// Records what is due when a span closes with the labels that it opened with.
@@ -98,15 +93,13 @@ impl Plan {
     #[inline(always)]
     pub(crate) fn measure_closed_on(
         &self,
-        position: RoutePosition,
+        route: &Route,
         outcome: Outcome,
         seconds: f64,
         catalog: &Catalog,
     ) -> bool {
-        let late = self.routes.at(position).and_then(|route| {
-            let late = route.with_outcome(outcome).get()?;
-            self.routes.at(*late)
-        });
+        let late = route.with_outcome(outcome).get();
+        let late = late.and_then(|late| self.routes.at(*late));
         if let Some(late) = late {
             self.measure_late(Some(late), late.label_key(), seconds, catalog);
         }

@@ -15,23 +15,23 @@ use crate::series::Series;
 pub(super) struct Routes {
     pub(super) seed: Seed,
     measures: usize,
-    map: OnceMap<RouteKey, Ends>,
+    map: OnceMap<RouteKey, Ends, 8>,
 }
 
 /// Label values, and where they lead.
-pub(super) type Route = Entry<RouteKey, Ends>;
+pub(crate) type Route = Entry<RouteKey, Ends>;
 
 /// Where a route is, for spans to keep.
 pub(crate) type RoutePosition = Position;
 
 /// Label values. One or two stand in place.
-pub(super) struct RouteKey {
+pub(crate) struct RouteKey {
     words: SmallVec<[u64; 5]>,
     hash: u64,
 }
 
 /// Where the labels lead.
-pub(super) struct Ends {
+pub(crate) struct Ends {
     /// For each measure of the plan.
     of_measures: OneOrMore<End>,
     /// The routes of the same labels with each of the outcomes.
@@ -40,7 +40,7 @@ pub(super) struct Ends {
 
 /// Where one measure leads.
 #[derive(Default)]
-pub(super) struct End {
+pub(crate) struct End {
     pub(super) series: OnceLock<Arc<Series>>,
     /// Where the series' measurements wait, once nothing else needs to be looked at.
     pub(super) place: OnceLock<Place>,
@@ -81,7 +81,7 @@ impl Routes {
 
 impl Route {
     #[inline(always)]
-    pub(super) fn label_key(&self) -> LabelKey<'_> {
+    pub(crate) fn label_key(&self) -> LabelKey<'_> {
         LabelKey {
             words: &self.key.words,
             hash: self.key.hash,
