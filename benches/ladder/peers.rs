@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use metrics::{counter, gauge, histogram};
 use metrics_tracing_context::TracingContextLayer;
 use metrics_util::layers::Layer as _;
 use opentelemetry::KeyValue;
@@ -87,6 +88,26 @@ pub(crate) fn manual_sdk(operation: &Operation, watch: &mut Stopwatch) {
         watch.repeat(operation.warm_up(), job);
     });
     otel.check(operation.arrives, watch);
+}
+
+/// The same with the facade's macros.
+pub(crate) fn manual_macros(operation: &Operation, watch: &mut Stopwatch) {
+    let (prometheus, recorder) = Prometheus::new();
+    let job = |_| {
+        let opened = Instant::now();
+        gauge!("jobs", "queue" => "low", "kind" => "image").increment(1);
+        drop(plain_span().entered());
+        gauge!("jobs", "queue" => "low", "kind" => "image").decrement(1);
+        let seconds = opened.elapsed().as_secs_f64();
+        histogram!("job_seconds", "queue" => "low", "kind" => "image").record(seconds);
+        counter!("job_calls", "queue" => "low", "kind" => "image").increment(1);
+    };
+    metrics::with_local_recorder(&recorder, || {
+        tracing::subscriber::with_default(Registry::default().with(NoOp), || {
+            watch.repeat(operation.warm_up(), job);
+        });
+    });
+    prometheus.check(operation.arrives, watch);
 }
 
 /// Macros of the facade, which look their series up each time, without a subscriber.

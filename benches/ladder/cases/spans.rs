@@ -3,16 +3,19 @@
 use super::{Who, rung};
 use crate::run::harness::Case;
 use crate::run::operations::{INHERITED_SPAN, MACRO_INHERITED_SPAN, MEASURED_SPAN, PLAIN_SPAN};
-use crate::run::peers::{hand_written, manual_sdk, metrics_tracing_context, opentelemetry_layer};
+use crate::run::peers::{
+    hand_written, manual_macros, manual_sdk, metrics_tracing_context, opentelemetry_layer,
+};
 use crate::run::stacks::{
     fmt_alone, fmt_and_ours, no_op, no_subscriber, ours, ours_facade, ours_facade_inheriting,
     ours_inheriting,
 };
 
 pub(super) fn all() -> Vec<Case> {
-    let ours_first: [Who; 7] = [
+    let ours_first: [Who; 8] = [
         ("ours", ours),
         ("ours_facade", ours_facade),
+        ("manual_macros", manual_macros),
         ("no_op", no_op),
         ("no_subscriber", no_subscriber),
         ("fmt", fmt_alone),
