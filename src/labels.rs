@@ -5,9 +5,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 mod buf;
+mod entry;
 mod hash;
 
-pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME, decode};
+pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME};
+pub(crate) use entry::decode;
 pub(crate) use hash::Seed;
 
 /// A key and value on a series. OpenTelemetry says attribute.

@@ -15,6 +15,7 @@ use crate::meter::Meter;
 use crate::reentrancy::is_inside_a_sink;
 
 mod builder;
+mod debts;
 mod directives;
 mod filter;
 mod inheritance;
@@ -111,7 +112,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        self.spans.pay_back();
+        self.spans.debts.pay_outside_a_sink();
         let Some((_, plan)) = self.meter.plan(event.metadata()) else {
             return;
         };

@@ -1,15 +1,18 @@
-//! The series of one instrument: label values to handles, under a cap.
+//! A series: where its measurements go, at once or when a sink is read.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::gatherer::{Place, Readers, SamplesIndex, Whose};
 use crate::instrument::Instrument;
 use crate::kind::Kind;
-use crate::labels::{Label, LabelValue, Labels};
+use crate::labels::Labels;
 use crate::no_poison::NoPoison;
 use crate::sink::{Handles, Resolved, Sinks};
+
+mod set;
+
+pub(crate) use set::{Admitted, SeriesSet};
 
 /// From this measurement on a sum counts as hot: waiting, it takes little memory.
 const HOT_SUM: u32 = 16;
@@ -212,59 +215,5 @@ impl Level {
     fn replace(&self, level: f64) -> Option<f64> {
         let before = f64::from_bits(self.0.swap(level.to_bits(), Ordering::Relaxed));
         Some(before).filter(|before| !before.is_nan())
-    }
-}
-
-/// All series of one instrument.
-pub(crate) struct SeriesSet {
-    sinks: Arc<Sinks>,
-    cap: usize,
-    known: NoPoison<HashMap<Labels, Arc<Series>>>,
-    overflow: OnceLock<Arc<Series>>,
-}
-
-/// What became of a set of labels.
-pub(crate) enum Admitted {
-    Known(Arc<Series>),
-    New(Arc<Series>),
-    /// Over the cap: the series that stands for all further ones.
-    Overflow(Arc<Series>),
-}
-
-impl SeriesSet {
-    pub(crate) fn new(sinks: &Arc<Sinks>, cap: usize) -> Self {
-        Self {
-            sinks: Arc::clone(sinks),
-            cap,
-            known: NoPoison::default(),
-            overflow: OnceLock::new(),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.known.lock().len()
-    }
-
-    pub(crate) fn admit(&self, instrument: &Arc<Instrument>, labels: Labels) -> Admitted {
-        let mut known = self.known.lock();
-        if let Some(series) = known.get(&labels) {
-            return Admitted::Known(Arc::clone(series));
-        }
-        if known.len() >= self.cap {
-            drop(known);
-            return Admitted::Overflow(self.overflow(instrument));
-        }
-        let series = Series::new(instrument, labels.clone(), &self.sinks);
-        known.insert(labels, Arc::clone(&series));
-        Admitted::New(series)
-    }
-
-    fn overflow(&self, instrument: &Arc<Instrument>) -> Arc<Series> {
-        let series = self.overflow.get_or_init(|| {
-            let key = "otel.metric.overflow".into();
-            let labels = Labels::new(vec![Label::new(&key, LabelValue::Bool(true))]);
-            Series::new(instrument, labels, &self.sinks)
-        });
-        Arc::clone(series)
     }
 }

@@ -3,15 +3,16 @@
 //! While a callsite is measured its label values stand in a [`LabelBuf`], as
 //! words on the stack: that is what is compared, and its hash is there when the
 //! last of them is written. Only a series that is seen for the first time turns
-//! them into [`Labels`].
+//! them into `Labels`.
 
 use std::fmt;
-use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::entry::{
+    BOOL, F64, I64, STR, WORD, entries, entry_len, head, short_word, slot_of, word_of,
+};
 use super::hash::{LabelHash, Seed};
-use super::{Label, LabelValue, Labels};
 use crate::cut::{cut, write_cut};
 use crate::value::Value;
 
@@ -20,8 +21,7 @@ pub(crate) const OUTCOME: u8 = u8::MAX;
 
 /// Label values by slot, encoded and in the order of their slots.
 ///
-/// An entry is a head with its slot, its tag and its length in bytes, and then
-/// its value: one word, or text in as many words as it takes, filled with zeros.
+/// Each is an entry of words.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelBuf {
     inline: [u64; INLINE],
@@ -50,12 +50,6 @@ const INLINE: usize = 16;
 
 /// Longer than any buffer, so that nothing more fits inline.
 const SPILLED: usize = usize::MAX >> 1;
-
-const STR: u8 = 0;
-const I64: u8 = 1;
-const F64: u8 = 2;
-const BOOL: u8 = 3;
-const WORD: usize = 8;
 
 impl LabelBuf {
     #[inline(always)]
@@ -272,17 +266,6 @@ impl LabelBuf {
     }
 }
 
-/// Stored labels under the names that `key` gives to the slots.
-pub(crate) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
-    let labels = entries(stored)
-        .map(|entry| Label {
-            key: key(slot_of(entry)),
-            value: decode_value(entry),
-        })
-        .collect();
-    Labels::new(labels)
-}
-
 fn hashed(words: &[u64], seed: Seed) -> LabelKey<'_> {
     let mut hash = LabelHash::new(seed);
     for entry in entries(words) {
@@ -302,84 +285,12 @@ fn write_entry(hash: &mut LabelHash, head: u64, value: &[u64]) {
     }
 }
 
-#[inline(always)]
-const fn head(slot: u8, tag: u8, len: usize) -> u64 {
-    slot as u64 | (tag as u64) << 8 | (len as u64) << 16
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the lowest byte is the slot"
-)]
-fn slot_of(entry: &[u64]) -> u8 {
-    entry[0] as u8
-}
-
-/// How many words the entry with this head takes. An empty text takes one, too.
-fn entry_len(head: u64) -> usize {
-    1 + text_len(head).div_ceil(WORD).max(1)
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the length of something in memory"
-)]
-fn text_len(head: u64) -> usize {
-    (head >> 16) as usize
-}
-
-fn entries(mut rest: &[u64]) -> impl Iterator<Item = &[u64]> {
-    std::iter::from_fn(move || {
-        let (entry, tail) = rest.split_at(entry_len(*rest.first()?));
-        rest = tail;
-        Some(entry)
-    })
-}
-
-/// Eight bytes at most, which are not copied one by one.
-#[inline(always)]
-fn short_word(text: &[u8]) -> u64 {
-    let u32_at = |at: usize| {
-        let bytes = text[at..at + 4].try_into().expect("four bytes");
-        u64::from(u32::from_le_bytes(bytes))
-    };
-    let len = text.len();
-    match len {
-        WORD => word_of(text),
-        4..WORD => u32_at(0) | u32_at(len - 4) << ((len - 4) * 8),
-        1..4 => {
-            let byte = |at: usize| u64::from(text[at]) << (at * 8);
-            byte(0) | byte(len / 2) | byte(len - 1)
-        }
-        _ => 0,
-    }
-}
-
-#[inline(always)]
-fn word_of(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
-}
-
-fn decode_value(entry: &[u64]) -> LabelValue {
-    let (tag, word) = (entry[0] >> 8 & 0xFF, entry[1]);
-    if tag == u64::from(STR) {
-        let bytes = entry[1..].iter().flat_map(|word| word.to_le_bytes());
-        let text: Vec<u8> = bytes.take(text_len(entry[0])).collect();
-        LabelValue::Str(String::from_utf8_lossy(&text).into())
-    } else if tag == u64::from(I64) {
-        LabelValue::I64(word.cast_signed())
-    } else if tag == u64::from(F64) {
-        LabelValue::F64(f64::from_bits(word))
-    } else {
-        LabelValue::Bool(word != 0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::labels::{LabelValue, decode};
 
     fn buffer() -> LabelBuf {
         let seed = Seed::random();

@@ -1,19 +1,18 @@
 //! The life of a measured span: open, record, exit, close.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::debts::Debts;
 use super::span_table::{
     FAILED, LABELS_APART, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, PANICKED, SpanTable, TIMED,
 };
 use crate::clock::Clock;
 use crate::meter::{Meter, PlanPosition};
-use crate::no_poison::NoPoison;
 use crate::plan::{InFlight, KeptSeries, Outcome, Plan, Recorded, Route, RoutePosition};
 use crate::reentrancy::is_inside_a_sink;
 
@@ -25,10 +24,7 @@ pub(super) struct Spans {
     pub(super) meter: Arc<Meter>,
     table: SpanTable,
     clock: Clock,
-    /// What was in flight until its span closed inside a sink, which must not be
-    /// called there.
-    owed: NoPoison<KeptSeries>,
-    owes: AtomicBool,
+    pub(super) debts: Debts,
 }
 
 impl Drop for Spans {
@@ -37,7 +33,7 @@ impl Drop for Spans {
         // The layer may be dropped under a lock of `reload`. A sink that logs
         // would ask for it again.
         tracing_core::dispatcher::with_default(&Dispatch::none(), || {
-            self.pay_what_is_owed();
+            self.debts.pay();
             for open in self.table.all() {
                 if let Some(plan) = self.meter.plan_at(open.plan()) {
                     in_flight(plan, open).iter().for_each(|s| s.record(-1.0));
@@ -53,8 +49,7 @@ impl Spans {
             meter,
             table: SpanTable::default(),
             clock: Clock::new(),
-            owed: NoPoison::default(),
-            owes: AtomicBool::new(false),
+            debts: Debts::default(),
         }
     }
 
@@ -72,7 +67,7 @@ impl Spans {
         if is_inside_a_sink() {
             return self.meter.reject_reentrant(plan);
         }
-        self.pay_back();
+        self.debts.pay_outside_a_sink();
         let opened = self.now(plan);
         let mut recorded = plan.nothing_recorded();
         plan.fields
@@ -176,7 +171,7 @@ impl Spans {
             None => open.take_in_flight().iter().for_each(|s| s.record(-1.0)),
         }
         open.release();
-        self.pay_back();
+        self.debts.pay_outside_a_sink();
     }
 
     #[inline(always)]
@@ -222,30 +217,12 @@ impl Spans {
         plan.measure_closed(&mut labels, outcome, seconds, &self.meter.catalog);
     }
 
-    /// Forgets a span that closes inside a sink. What it has in flight is given
-    /// back with the next event or span outside, or when the layer goes.
+    /// Forgets a span that closes inside a sink.
     #[cold]
     fn close_inside_a_sink(&self, open: OpenSpan<'_>, plan: &Plan) {
         self.meter.reject_reentrant(plan);
-        self.owed.lock().extend(in_flight(plan, open));
-        self.owes.store(true, Ordering::Release);
+        self.debts.add(in_flight(plan, open));
         open.release();
-    }
-
-    #[inline]
-    pub(super) fn pay_back(&self) {
-        if self.owes.load(Ordering::Acquire) && !is_inside_a_sink() {
-            self.pay_what_is_owed();
-        }
-    }
-
-    #[cold]
-    fn pay_what_is_owed(&self) {
-        self.owes.store(false, Ordering::Relaxed);
-        let owed = std::mem::take(&mut *self.owed.lock());
-        for series in owed {
-            series.record(-1.0);
-        }
     }
 
     /// An error happened: the innermost span with an outcome that it happened in failed.

@@ -1,0 +1,98 @@
+//! One label as words.
+//!
+//! A head with its slot, its tag and its length in bytes, and then its value: one
+//! word, or text in as many words as it takes, filled with zeros.
+
+use std::sync::Arc;
+
+use super::{Label, LabelValue, Labels};
+
+pub(super) const STR: u8 = 0;
+pub(super) const I64: u8 = 1;
+pub(super) const F64: u8 = 2;
+pub(super) const BOOL: u8 = 3;
+pub(super) const WORD: usize = 8;
+
+/// Stored labels under the names that `key` gives to the slots.
+pub(crate) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
+    let labels = entries(stored)
+        .map(|entry| Label {
+            key: key(slot_of(entry)),
+            value: decode_value(entry),
+        })
+        .collect();
+    Labels::new(labels)
+}
+
+#[inline(always)]
+pub(super) const fn head(slot: u8, tag: u8, len: usize) -> u64 {
+    slot as u64 | (tag as u64) << 8 | (len as u64) << 16
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the lowest byte is the slot"
+)]
+pub(super) fn slot_of(entry: &[u64]) -> u8 {
+    entry[0] as u8
+}
+
+/// How many words the entry with this head takes. An empty text takes one, too.
+pub(super) fn entry_len(head: u64) -> usize {
+    1 + text_len(head).div_ceil(WORD).max(1)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the length of something in memory"
+)]
+pub(super) fn text_len(head: u64) -> usize {
+    (head >> 16) as usize
+}
+
+pub(super) fn entries(mut rest: &[u64]) -> impl Iterator<Item = &[u64]> {
+    std::iter::from_fn(move || {
+        let (entry, tail) = rest.split_at(entry_len(*rest.first()?));
+        rest = tail;
+        Some(entry)
+    })
+}
+
+/// Eight bytes at most, which are not copied one by one.
+#[inline(always)]
+pub(super) fn short_word(text: &[u8]) -> u64 {
+    let u32_at = |at: usize| {
+        let bytes = text[at..at + 4].try_into().expect("four bytes");
+        u64::from(u32::from_le_bytes(bytes))
+    };
+    let len = text.len();
+    match len {
+        WORD => word_of(text),
+        4..WORD => u32_at(0) | u32_at(len - 4) << ((len - 4) * 8),
+        1..4 => {
+            let byte = |at: usize| u64::from(text[at]) << (at * 8);
+            byte(0) | byte(len / 2) | byte(len - 1)
+        }
+        _ => 0,
+    }
+}
+
+#[inline(always)]
+pub(super) fn word_of(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+}
+
+pub(super) fn decode_value(entry: &[u64]) -> LabelValue {
+    let (tag, word) = (entry[0] >> 8 & 0xFF, entry[1]);
+    if tag == u64::from(STR) {
+        let bytes = entry[1..].iter().flat_map(|word| word.to_le_bytes());
+        let text: Vec<u8> = bytes.take(text_len(entry[0])).collect();
+        LabelValue::Str(String::from_utf8_lossy(&text).into())
+    } else if tag == u64::from(I64) {
+        LabelValue::I64(word.cast_signed())
+    } else if tag == u64::from(F64) {
+        LabelValue::F64(f64::from_bits(word))
+    } else {
+        LabelValue::Bool(word != 0)
+    }
+}
