@@ -102,13 +102,7 @@ impl Gatherer {
     }
 
     pub(crate) fn sum(&self, at: SumIndex) -> f64 {
-        let sum = |of: fn(&Waiting, SumIndex) -> f64| -> f64 {
-            self.waiting.iter().map(|waiting| of(waiting, at)).sum()
-        };
-        // What was taken back had been added before, maybe on another thread: in
-        // this order nothing is seen to be taken back before it is seen added.
-        let taken_back = sum(Waiting::taken_back);
-        sum(Waiting::added) - taken_back
+        self.waiting.iter().map(|waiting| waiting.sum(at)).sum()
     }
 
     /// Empties this thread's ring, or all of them. Only one thread may at a time.

@@ -19,7 +19,7 @@ pub(crate) struct Meter {
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
-    callsites: OnceMap<usize, Option<Box<Callsite>>, 256>,
+    callsites: OnceMap<usize, Option<Box<Callsite>>, 128>,
 }
 
 /// Where a plan is, for spans to keep.

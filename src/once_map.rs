@@ -7,9 +7,9 @@ use crate::no_poison::NoPoison;
 use crate::segmented::Segmented;
 
 const FIRST_TABLE: usize = 16;
-const GROWTH: usize = 4;
+const GROWTH: usize = 2;
 /// Enough for more entries than there is memory for.
-const TABLES: usize = 14;
+const TABLES: usize = 24;
 
 const EMPTY: u64 = 0;
 /// The half of a slot that is the half of a hash.
@@ -22,21 +22,25 @@ const TAG: u64 = !0 << 32;
 /// thousands of them stay near the processor, and have a position, by which they
 /// can be found again without their key.
 ///
-/// Invariant: every entry stands in the current table, of which half is empty at
-/// least, so that a search ends.
+/// Invariant: every entry stands in the current table, of which a quarter is
+/// empty at least, so that a search ends.
 pub(crate) struct OnceMap<K, V, const FIRST: usize> {
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
     /// So many have their place from the beginning.
-    entries: Segmented<OnceLock<Entry<K, V>>, FIRST>,
+    entries: Segmented<Place<K, V>, FIRST>,
     len: NoPoison<u32>,
 }
 
 /// Open addressing: a slot holds half of a hash, and an entry's position plus one.
 type Table = Box<[AtomicU64]>;
 
+/// On cache lines of its own, so that no entry takes one more than it fills.
+#[repr(align(64))]
+struct Place<K, V>(OnceLock<Entry<K, V>>);
+
 pub(crate) struct Entry<K, V> {
-    hash: u64,
+    pub(crate) hash: u64,
     pub(crate) key: K,
     pub(crate) value: V,
 }
@@ -85,7 +89,7 @@ impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
 
     #[inline(always)]
     pub(crate) fn at(&self, position: Position) -> Option<&Entry<K, V>> {
-        self.entries.get(position.0)?.get()
+        self.entries.get(position.0)?.0.get()
     }
 
     /// Inserts, unless the key is there already: the first one in wins.
@@ -100,7 +104,7 @@ impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
         let table = self.table_for_one_more_than(*len);
         let position = Position(*len);
         let place = self.entries.get_or_grow(position.0);
-        let entry = place.get_or_init(|| Entry { hash, key, value });
+        let entry = place.0.get_or_init(|| Entry { hash, key, value });
         put(table, position, hash);
         *len += 1;
         (position, entry)
@@ -110,7 +114,7 @@ impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
     fn table_for_one_more_than(&self, len: u32) -> &Table {
         let current = self.current.load(Ordering::Relaxed);
         let table = self.tables[current].get_or_init(|| empty_table(FIRST_TABLE));
-        if 2 * (len as usize + 1) <= table.len() {
+        if 4 * (len as usize + 1) <= 3 * table.len() {
             return table;
         }
         let larger = self.tables[current + 1].get_or_init(|| {
@@ -124,6 +128,12 @@ impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
         });
         self.current.store(current + 1, Ordering::Release);
         larger
+    }
+}
+
+impl<K, V> Default for Place<K, V> {
+    fn default() -> Self {
+        Self(OnceLock::new())
     }
 }
 

@@ -92,15 +92,26 @@ impl Series {
         // may have to take back what the earlier one adds. The handles are quiet.
         let mut handed_over = gathered.handed_over.lock();
         match gathered.place {
-            Place::Counter(at) | Place::UpDownCounter(at) => {
-                let sum = self.sinks.gatherer().sum(at);
-                let due = sum - *handed_over;
-                *handed_over = sum;
-                if due != 0.0 {
-                    self.record_waiting(gathered, due);
-                }
+            Place::Counter { added } => {
+                let sum = self.sinks.gatherer().sum(added);
+                self.record_due(gathered, &mut handed_over, sum);
+            }
+            Place::UpDownCounter { added, taken_back } => {
+                // What was taken back had been added before, maybe on another
+                // thread: in this order it is never seen before that.
+                let taken_back = self.sinks.gatherer().sum(taken_back);
+                let sum = self.sinks.gatherer().sum(added) - taken_back;
+                self.record_due(gathered, &mut handed_over, sum);
             }
             Place::Histogram(at) => self.drain(gathered, at, Whose::All),
+        }
+    }
+
+    fn record_due(&self, gathered: &Gathered, handed_over: &mut f64, sum: f64) {
+        let due = sum - *handed_over;
+        *handed_over = sum;
+        if due != 0.0 {
+            self.record_waiting(gathered, due);
         }
     }
 

@@ -8,8 +8,14 @@ use crate::segmented::Segmented;
 /// Which of each thread's places are a series'.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
-    Counter(SumIndex),
-    UpDownCounter(SumIndex),
+    Counter {
+        added: SumIndex,
+    },
+    /// Two sums that only grow, so that they can be read one after the other.
+    UpDownCounter {
+        added: SumIndex,
+        taken_back: SumIndex,
+    },
     Histogram(SamplesIndex),
 }
 
@@ -32,9 +38,14 @@ impl Places {
             (at < most).then_some(at)
         };
         match kind {
-            Kind::Counter => next(&mut self.sums, MOST_SUMS).map(|at| Place::Counter(SumIndex(at))),
+            Kind::Counter => {
+                let added = SumIndex(next(&mut self.sums, MOST_SUMS)?);
+                Some(Place::Counter { added })
+            }
             Kind::UpDownCounter => {
-                next(&mut self.sums, MOST_SUMS).map(|at| Place::UpDownCounter(SumIndex(at)))
+                let added = SumIndex(next(&mut self.sums, MOST_SUMS)?);
+                let taken_back = SumIndex(next(&mut self.sums, MOST_SUMS)?);
+                Some(Place::UpDownCounter { added, taken_back })
             }
             Kind::Histogram => {
                 let at = next(&mut self.samples, MOST_SAMPLES)?;
@@ -59,28 +70,26 @@ impl Waiting {
     pub(super) fn add(&self, place: Place, value: f64) -> bool {
         match place {
             // A zero is passed on: it makes the series visible.
-            Place::Counter(at) if value > 0.0 => self.sum(at).added.add(value),
-            // These only ever grow: anything but ones would lose its last digits to
-            // their sum in time.
-            Place::UpDownCounter(at) if matches!(value, 1.0) => self.sum(at).added.add(1.0),
-            Place::UpDownCounter(at) if matches!(value, -1.0) => self.sum(at).taken_back.add(1.0),
+            Place::Counter { added } if value > 0.0 => self.grow(added, value),
+            // Anything but ones would lose its last digits to these sums in time.
+            Place::UpDownCounter { added, .. } if matches!(value, 1.0) => self.grow(added, 1.0),
+            Place::UpDownCounter { taken_back, .. } if matches!(value, -1.0) => {
+                self.grow(taken_back, 1.0);
+            }
             Place::Histogram(SamplesIndex(at)) => {
                 let samples = self.samples.get(at);
                 return samples
                     .unwrap_or_else(|| self.samples.get_or_grow(at))
                     .push(value);
             }
-            Place::Counter(_) | Place::UpDownCounter(_) => return false,
+            Place::Counter { .. } | Place::UpDownCounter { .. } => return false,
         }
         true
     }
 
-    pub(super) fn added(&self, at: SumIndex) -> f64 {
-        self.known_sum(at).map_or(0.0, |sum| sum.added.get())
-    }
-
-    pub(super) fn taken_back(&self, at: SumIndex) -> f64 {
-        self.known_sum(at).map_or(0.0, |sum| sum.taken_back.get())
+    pub(super) fn sum(&self, at: SumIndex) -> f64 {
+        let (line, place) = at.place();
+        self.sums.get(line).map_or(0.0, |line| line.0[place].get())
     }
 
     /// Only called by one thread at a time.
@@ -91,27 +100,22 @@ impl Waiting {
     }
 
     #[inline(always)]
-    fn sum(&self, at: SumIndex) -> &Sum {
+    fn grow(&self, at: SumIndex, value: f64) {
         let (line, place) = at.place();
         let line = self
             .sums
             .get(line)
             .unwrap_or_else(|| self.sums.get_or_grow(line));
-        &line.0[place]
-    }
-
-    fn known_sum(&self, at: SumIndex) -> Option<&Sum> {
-        let (line, place) = at.place();
-        Some(&self.sums.get(line)?.0[place])
+        line.0[place].add(value);
     }
 }
 
 /// The sums of a few series, on a cache line that only one thread writes.
 #[derive(Default)]
 #[repr(align(64))]
-struct Line([Sum; SUMS as usize]);
+struct Line([Total; SUMS as usize]);
 
-const SUMS: u32 = 4;
+const SUMS: u32 = 8;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SumIndex(u32);
@@ -121,12 +125,6 @@ impl SumIndex {
     const fn place(self) -> (u32, usize) {
         (self.0 / SUMS, (self.0 % SUMS) as usize)
     }
-}
-
-#[derive(Default)]
-struct Sum {
-    added: Total,
-    taken_back: Total,
 }
 
 /// What only grows, as the bits of a float.

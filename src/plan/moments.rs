@@ -98,8 +98,8 @@ impl Plan {
         seconds: f64,
         catalog: &Catalog,
     ) -> bool {
-        let late = route.with_outcome(outcome).get();
-        let late = late.and_then(|late| self.routes.at(*late));
+        let late = route.with_outcome(outcome);
+        let late = late.and_then(|late| self.routes.at(late));
         if let Some(late) = late {
             self.measure_late(Some(late), late.label_key(), seconds, catalog);
         }
@@ -129,7 +129,7 @@ impl Plan {
         // Only what leads to a series is remembered, of which there is a bound.
         if let (Some(early), Some((late, _))) = (early, self.routes.find(key)) {
             let (_, early) = self.routes.insert(early.key());
-            let _ = early.with_outcome(outcome).set(late);
+            early.set_with_outcome(outcome, late);
         }
     }
 

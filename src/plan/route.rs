@@ -24,18 +24,15 @@ pub(crate) type Route = Entry<RouteKey, Ends>;
 /// Where a route is, for spans to keep.
 pub(crate) type RoutePosition = Position;
 
-/// Label values. One or two stand in place.
-pub(crate) struct RouteKey {
-    words: SmallVec<[u64; 5]>,
-    hash: u64,
-}
+/// The words of a `LabelBuf`. Those of two short labels stand in place.
+pub(crate) type RouteKey = SmallVec<[u64; 4]>;
 
 /// Where the labels lead.
 pub(crate) struct Ends {
     /// For each measure of the plan.
     of_measures: OneOrMore<End>,
     /// The routes of the same labels with each of the outcomes.
-    with_outcome: [OnceLock<RoutePosition>; Outcome::COUNT],
+    with_outcome: OnceLock<Box<[OnceLock<RoutePosition>; Outcome::COUNT]>>,
 }
 
 /// Where one measure leads.
@@ -57,8 +54,7 @@ impl Routes {
 
     #[inline(always)]
     pub(super) fn find(&self, key: LabelKey<'_>) -> Option<(RoutePosition, &Route)> {
-        self.map
-            .get(key.hash, |known| is_same(&known.words, key.words))
+        self.map.get(key.hash, |known| is_same(known, key.words))
     }
 
     #[inline(always)]
@@ -67,15 +63,11 @@ impl Routes {
     }
 
     pub(super) fn insert(&self, key: LabelKey<'_>) -> (RoutePosition, &Route) {
-        let route = RouteKey {
-            words: key.words.into(),
-            hash: key.hash,
-        };
         let ends = Ends {
             of_measures: OneOrMore::new(self.measures, End::default),
-            with_outcome: [const { OnceLock::new() }; Outcome::COUNT],
+            with_outcome: OnceLock::new(),
         };
-        self.map.insert(key.hash, route, ends)
+        self.map.insert(key.hash, key.words.into(), ends)
     }
 }
 
@@ -83,8 +75,8 @@ impl Route {
     #[inline(always)]
     pub(crate) fn label_key(&self) -> LabelKey<'_> {
         LabelKey {
-            words: &self.key.words,
-            hash: self.key.hash,
+            words: &self.key,
+            hash: self.hash,
         }
     }
 
@@ -105,15 +97,16 @@ impl Route {
         }
     }
 
+    /// The route of the same labels with this outcome, if that is known.
     #[inline(always)]
-    pub(super) fn with_outcome(&self, outcome: Outcome) -> &OnceLock<RoutePosition> {
-        &self.value.with_outcome[outcome as usize]
+    pub(super) fn with_outcome(&self, outcome: Outcome) -> Option<RoutePosition> {
+        let all = self.value.with_outcome.get()?;
+        all[outcome as usize].get().copied()
     }
-}
 
-impl PartialEq for RouteKey {
-    fn eq(&self, other: &Self) -> bool {
-        is_same(&self.words, &other.words)
+    pub(super) fn set_with_outcome(&self, outcome: Outcome, route: RoutePosition) {
+        let all = self.value.with_outcome.get_or_init(Box::default);
+        let _ = all[outcome as usize].set(route);
     }
 }
 
