@@ -7,10 +7,9 @@
 //! some memory: only series that are measured often get a place, and only for sinks
 //! that say when they are about to be read.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-
-use thread_local::ThreadLocal;
 
 use crate::kind::Kind;
 use crate::no_poison::NoPoison;
@@ -21,13 +20,34 @@ mod place;
 pub(crate) use place::{Place, SamplesIndex, SumIndex};
 use place::{Places, Waiting};
 
+thread_local! {
+    /// What waits on this thread, for each gatherer that it has met.
+    static MINE: RefCell<Vec<Mine>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The measurements of a layer that sinks have not seen yet.
-#[derive(Default)]
 pub(crate) struct Gatherer {
-    waiting: ThreadLocal<Waiting>,
+    this: Weak<Self>,
+    /// What waits on any thread, or did before the thread ended.
+    all: NoPoison<Vec<Arc<Waiting>>>,
+    /// Of threads that have ended, for those that come.
+    free: NoPoison<Vec<Arc<Waiting>>>,
     /// The sinks that have ever said that they are about to be read, by bit.
     readers: AtomicU32,
     hot: NoPoison<Hot>,
+}
+
+struct Mine {
+    gatherer: Weak<Gatherer>,
+    waiting: Arc<Waiting>,
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        if let Some(gatherer) = self.gatherer.upgrade() {
+            gatherer.free.lock().push(Arc::clone(&self.waiting));
+        }
+    }
 }
 
 /// The series that have a place.
@@ -53,7 +73,7 @@ impl HandOver {
     /// Records in the sink's handles what was measured on all threads.
     ///
     /// To be called whenever the sink is about to be read, on any thread, while the
-    /// sink holds no lock that its handles take. Counts may wait from the first
+    /// sink holds no lock that its handles take, and never by a handle that records. Counts may wait from the first
     /// call on; before it, or if it is never called, none do.
     pub fn hand_over(&self) {
         if let Some(gatherer) = self.gatherer.upgrade() {
@@ -63,6 +83,16 @@ impl HandOver {
 }
 
 impl Gatherer {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            all: NoPoison::default(),
+            free: NoPoison::default(),
+            readers: AtomicU32::new(0),
+            hot: NoPoison::default(),
+        })
+    }
+
     /// What a sink calls when it is about to be read. Of many sinks not all can.
     pub(crate) fn reader(self: &Arc<Self>, sink: usize) -> Option<HandOver> {
         let gatherer = Arc::downgrade(self);
@@ -96,25 +126,63 @@ impl Gatherer {
     /// Whether the value waits on this thread now.
     #[inline(always)]
     pub(crate) fn add(&self, place: Place, value: f64) -> bool {
-        let waiting = self.waiting.get();
-        let waiting = waiting.unwrap_or_else(|| self.waiting.get_or_default());
-        waiting.add(place, value)
+        let added = self.with_mine(|waiting| waiting.add(place, value));
+        added.unwrap_or_else(|| self.join_and_add(place, value))
     }
 
     pub(crate) fn sum(&self, at: SumIndex) -> f64 {
-        self.waiting.iter().map(|waiting| waiting.sum(at)).sum()
+        self.all.lock().iter().map(|waiting| waiting.sum(at)).sum()
     }
 
     /// Empties this thread's ring, or all of them. Only one thread may at a time.
     pub(crate) fn drain(&self, at: SamplesIndex, whose: Whose, mut take: impl FnMut(f64)) {
-        match (whose, self.waiting.get()) {
-            (Whose::This, Some(waiting)) => waiting.drain(at, &mut take),
-            (Whose::This, None) => {}
-            (Whose::All, _) => {
-                let all = self.waiting.iter();
-                all.for_each(|waiting| waiting.drain(at, &mut take));
+        match whose {
+            Whose::This => {
+                self.with_mine(|waiting| waiting.drain(at, &mut take));
+            }
+            Whose::All => {
+                let all = self.all.lock().clone();
+                for waiting in all {
+                    waiting.drain(at, &mut take);
+                }
             }
         }
+    }
+
+    /// `None` on a thread that is new here, or about to end.
+    #[inline(always)]
+    fn with_mine<R>(&self, call: impl FnOnce(&Waiting) -> R) -> Option<R> {
+        let found = MINE.try_with(|mine| {
+            let mine = mine.try_borrow().ok()?;
+            let is_ours = |mine: &&Mine| std::ptr::eq(mine.gatherer.as_ptr(), self);
+            mine.iter().find(is_ours).map(|mine| call(&mine.waiting))
+        });
+        found.ok().flatten()
+    }
+
+    /// A thread that is about to end takes nothing any more: it may not even have
+    /// a place to keep it.
+    #[cold]
+    fn join_and_add(&self, place: Place, value: f64) -> bool {
+        let joined = MINE.try_with(|mine| {
+            let Ok(mut mine) = mine.try_borrow_mut() else {
+                return false;
+            };
+            mine.retain(|mine| mine.gatherer.strong_count() > 0);
+            let free = self.free.lock().pop();
+            let waiting = free.unwrap_or_else(|| {
+                let waiting = Arc::<Waiting>::default();
+                self.all.lock().push(Arc::clone(&waiting));
+                waiting
+            });
+            mine.push(Mine {
+                gatherer: Weak::clone(&self.this),
+                waiting,
+            });
+            true
+        });
+        let added = || self.with_mine(|waiting| waiting.add(place, value));
+        joined == Ok(true) && added() == Some(true)
     }
 }
 

@@ -72,6 +72,8 @@ where
 {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
         self.filtered.filter().set_subscriber(subscriber);
+        // Not to get an answer: to be asked, if we can be.
+        let _ = subscriber.is::<Reachable>();
         self.filtered.on_register_dispatch(subscriber);
     }
 
@@ -149,6 +151,10 @@ where
         if id == TypeId::of::<Self>() {
             return Some(std::ptr::from_ref(self).cast());
         }
+        if id == TypeId::of::<Reachable>() {
+            self.filtered.filter().set_reachable();
+            return None;
+        }
         // SAFETY: the pointer that `Filtered` gives is to itself or to one of
         // its fields. It lives in `self`, so it is valid as long as `self` is,
         // which is what the caller may assume of a layer.
@@ -160,6 +166,10 @@ where
         found
     }
 }
+
+/// What a subscriber is asked for, to see whether the question gets here. It does
+/// not get through a `reload::Layer`.
+struct Reachable;
 
 impl<S> std::fmt::Debug for MeterLayer<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -18,6 +18,8 @@ pub(crate) use set::{Admitted, SeriesSet};
 const HOT_SUM: u32 = 16;
 /// The same for a histogram, which takes more.
 const HOT_SAMPLES: u32 = 1_000;
+/// The uses of a series for which there was no place left.
+const REFUSED: u32 = u32::MAX;
 
 /// An instrument with one set of label values.
 ///
@@ -161,7 +163,7 @@ impl Series {
         };
         if uses < hot {
             self.uses.store(uses + 1, Ordering::Relaxed);
-        } else if !self.sinks.gatherer().readers().is_empty() {
+        } else if uses != REFUSED && !self.sinks.gatherer().readers().is_empty() {
             self.gather();
         }
     }
@@ -176,17 +178,19 @@ impl Series {
             }
             by_all &= readers.contain(sink);
         });
-        if !readers.is_empty()
-            && let Some(place) = self.sinks.gatherer().add_series(&self.this, self.kind)
-        {
-            let handed_over = NoPoison::default();
-            let _ = self.gathered.set(Gathered {
-                place,
-                readers,
-                by_all,
-                handed_over,
-            });
+        if readers.is_empty() {
+            return;
         }
+        let place = self.sinks.gatherer().add_series(&self.this, self.kind);
+        let Some(place) = place else {
+            return self.uses.store(REFUSED, Ordering::Relaxed);
+        };
+        let _ = self.gathered.set(Gathered {
+            place,
+            readers,
+            by_all,
+            handed_over: NoPoison::default(),
+        });
     }
 
     /// Adds how much higher `level` is than this series' previous sample.

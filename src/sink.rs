@@ -95,7 +95,7 @@ impl Resolved {
 
 impl Sinks {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>, problems: Arc<Problems>) -> Self {
-        let gatherer = Arc::<Gatherer>::default();
+        let gatherer = Gatherer::new();
         for (at, sink) in sinks.iter().enumerate() {
             if let Some(hand_over) = gatherer.reader(at) {
                 sink.before_it_is_read(hand_over);

@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use support::under;
 use tracing::{Dispatch, Event, Level, Subscriber, debug, info};
 use tracing_core::callsite::DefaultCallsite;
-use tracing_core::{Kind, Metadata, metadata};
+use tracing_core::{Interest, Kind, Metadata, metadata};
 use tracing_meter::{MemorySink, MeterLayer};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -20,6 +21,7 @@ fn alone_in_a_process_nothing_is_lost_and_nobody_silenced() {
     nothing_is_lost_after_asking();
     a_callsite_of_no_interest_is_what_it_would_be_without_us();
     under_reload_nobody_is_silenced();
+    under_reload_nobody_is_asked_while_being_asked();
 }
 
 fn nothing_is_lost_after_asking() {
@@ -128,6 +130,34 @@ fn under_reload_nobody_is_silenced() {
         ["first", "second", "monotonic_counter.n"]
     );
     assert_eq!(count(&memory), Some(1.0));
+}
+
+/// `reload` holds a lock while its layers are asked: to ask it again meanwhile
+/// would wait for whoever waits to reload.
+fn under_reload_nobody_is_asked_while_being_asked() {
+    let asked = Asked::default();
+    let tree = ours().and_then(asked.clone());
+    let (reloadable, _handle) = reload::Layer::new(tree);
+    let dispatch = Dispatch::new(Registry::default().with(reloadable));
+    dispatch.register_callsite(&INFO_METADATA);
+    assert_eq!(asked.0.swap(0, Ordering::Relaxed), 1);
+
+    let dispatch = Dispatch::new(Registry::default().with(ours()).with(asked.clone()));
+    dispatch.register_callsite(&INFO_METADATA);
+    assert_eq!(asked.0.load(Ordering::Relaxed), 3, "the test can fail");
+}
+
+/// Counts how often it is asked about one callsite.
+#[derive(Clone, Default)]
+struct Asked(Arc<AtomicU32>);
+
+impl<S: Subscriber> Layer<S> for Asked {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if std::ptr::eq(metadata, &raw const INFO_METADATA) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Interest::always()
+    }
 }
 
 /// Collects the first field of each event that it sees.

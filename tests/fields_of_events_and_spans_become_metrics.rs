@@ -213,6 +213,31 @@ fn a_label_that_is_recorded_late_counts_from_then_on_but_not_for_what_is_in_flig
     assert_eq!(measured.snapshot.label_sets("find").count(), 1);
 }
 
+#[test]
+fn two_threads_may_record_a_label_each_on_one_span() {
+    const SPANS: u32 = 5_000;
+    let measured = measure(|| {
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let both_are_there = std::sync::Barrier::new(2);
+        let span = || info_span!("job", calls.jobs = Empty, label.a = Empty, label.b = Empty);
+        let spans: Vec<_> = (0..SPANS).map(|_| span()).collect();
+        let record = |label: &str| {
+            tracing::dispatcher::with_default(&dispatch, || {
+                for span in &spans {
+                    both_are_there.wait();
+                    span.record(label, true);
+                }
+            });
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| record("label.a"));
+            record("label.b");
+        });
+    });
+    let both = [("a", "true"), ("b", "true"), ("outcome", "ok")];
+    assert_eq!(measured.value("jobs", &both), Some(f64::from(SPANS)));
+}
+
 #[instrument(skip_all, fields(in_flight.jobs, duration.job, calls.job_calls, label.queue = %queue))]
 fn run_job(queue: &str, fail: bool) -> Result<(), String> {
     if fail { Err("no".into()) } else { Ok(()) }

@@ -169,6 +169,32 @@ fn what_waits_is_handed_over_when_the_layer_goes() {
 }
 
 #[test]
+fn what_a_sum_could_not_keep_exactly_does_not_wait() {
+    let pulled = Pulled::quiet();
+    let builder = tracing_meter::builder().sink(pulled.clone());
+    let add = |value: f64| info!(monotonic_counter.n = value);
+    under(Registry::default().with(builder.build().unwrap()), || {
+        pulled.read();
+        (0..100).for_each(|_| add(1.0));
+        for rough in [f64::MAX, f64::MAX, 1e17, 1e15, 0.1] {
+            let calls = pulled.calls();
+            add(rough);
+            assert_eq!(pulled.calls(), calls + 1, "{rough}");
+        }
+        pulled.read();
+        *pulled.series.sum.lock().unwrap() = 0.0;
+        (0..1_000).for_each(|_| add(1.0));
+        assert_eq!(pulled.read(), 1_000.0);
+        // Whole numbers wait as long as all of them together are exact.
+        *pulled.series.sum.lock().unwrap() = 0.0;
+        let large = f64::from(u32::MAX);
+        (0..2_000_000).for_each(|_| add(large));
+        add(1.0);
+        assert_eq!(pulled.read(), 2_000_000.0 * large + 1.0);
+    });
+}
+
+#[test]
 fn observations_on_many_threads_are_all_there_at_each_collection_and_after_the_layer() {
     const TIMES: u32 = 20_000;
     let (exporters, builder) = Exporters::new();

@@ -69,22 +69,19 @@ impl Waiting {
     #[inline(always)]
     pub(super) fn add(&self, place: Place, value: f64) -> bool {
         match place {
-            // A zero is passed on: it makes the series visible.
-            Place::Counter { added } if value > 0.0 => self.grow(added, value),
-            // Anything but ones would lose its last digits to these sums in time.
+            Place::Counter { added } if is_small_whole(value) => self.grow(added, value),
             Place::UpDownCounter { added, .. } if matches!(value, 1.0) => self.grow(added, 1.0),
             Place::UpDownCounter { taken_back, .. } if matches!(value, -1.0) => {
-                self.grow(taken_back, 1.0);
+                self.grow(taken_back, 1.0)
             }
             Place::Histogram(SamplesIndex(at)) => {
                 let samples = self.samples.get(at);
-                return samples
+                samples
                     .unwrap_or_else(|| self.samples.get_or_grow(at))
-                    .push(value);
+                    .push(value)
             }
-            Place::Counter { .. } | Place::UpDownCounter { .. } => return false,
+            Place::Counter { .. } | Place::UpDownCounter { .. } => false,
         }
-        true
     }
 
     pub(super) fn sum(&self, at: SumIndex) -> f64 {
@@ -100,13 +97,13 @@ impl Waiting {
     }
 
     #[inline(always)]
-    fn grow(&self, at: SumIndex, value: f64) {
+    fn grow(&self, at: SumIndex, value: f64) -> bool {
         let (line, place) = at.place();
         let line = self
             .sums
             .get(line)
             .unwrap_or_else(|| self.sums.get_or_grow(line));
-        line.0[place].add(value);
+        line.0[place].add(value)
     }
 }
 
@@ -131,12 +128,28 @@ impl SumIndex {
 #[derive(Default)]
 struct Total(AtomicU64);
 
+/// A total up to this, and one more value, is exact.
+const MOST_TOTAL: f64 = 4_503_599_627_370_496.0;
+
+/// What may wait: of these, a total that only grows loses none. A fraction or a
+/// large number would be rounded, or would have others rounded, for good. A zero is
+/// passed on, too: it makes the series visible.
+#[inline(always)]
+fn is_small_whole(value: f64) -> bool {
+    (1.0..=4_294_967_296.0).contains(&value) && value.fract() == 0.0
+}
+
 impl Total {
+    /// Whether there was room.
     #[inline(always)]
-    fn add(&self, value: f64) {
-        let sum = f64::from_bits(self.0.load(Ordering::Relaxed)) + value;
-        // Whoever sees this sees what happened before it on any thread.
-        self.0.store(sum.to_bits(), Ordering::Release);
+    fn add(&self, value: f64) -> bool {
+        let total = f64::from_bits(self.0.load(Ordering::Relaxed));
+        let has_room = total < MOST_TOTAL;
+        if has_room {
+            // Whoever sees this sees what happened before it on any thread.
+            self.0.store((total + value).to_bits(), Ordering::Release);
+        }
+        has_room
     }
 
     fn get(&self) -> f64 {

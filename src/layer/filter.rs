@@ -19,6 +19,9 @@ pub(super) struct CallsiteFilter {
     /// Whether the subscriber has seen that this is a per-layer filter. Around a
     /// `reload::Layer` it cannot.
     is_visible: AtomicBool,
+    /// Whether the subscriber can be asked while it asks us: a `reload::Layer`
+    /// between would wait for itself.
+    is_reachable: AtomicBool,
     others: Others,
 }
 
@@ -27,6 +30,7 @@ impl CallsiteFilter {
         Self {
             meter,
             is_visible: AtomicBool::new(false),
+            is_reachable: AtomicBool::new(false),
             others: Others::default(),
         }
     }
@@ -35,7 +39,11 @@ impl CallsiteFilter {
         self.is_visible.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_visible(&self) -> bool {
+    pub(super) fn set_reachable(&self) {
+        self.is_reachable.store(true, Ordering::Relaxed);
+    }
+
+    fn is_visible(&self) -> bool {
         self.is_visible.load(Ordering::Relaxed)
     }
 
@@ -54,8 +62,7 @@ impl<S> Filter<S> for CallsiteFilter {
         match asked_about(metadata) {
             Some(Ours::Nothing) => Interest::always(),
             _ if self.meter.is_of_interest(metadata) => Interest::always(),
-            // A `reload::Layer` around us must not be asked while it asks us.
-            None if self.is_visible() => self.others.interest(metadata),
+            None if self.is_reachable.load(Ordering::Relaxed) => self.others.interest(metadata),
             None | Some(Ours::Interest) => Interest::never(),
         }
     }

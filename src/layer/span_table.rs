@@ -213,12 +213,34 @@ impl OpenSpan<'_> {
         self.mark(LABELS_APART);
     }
 
+    /// Overwrites its own labels with newer ones, and gives all of them.
+    ///
+    /// Two threads may record at once, so that this is one step.
+    pub(super) fn merge_labels(self, plan: &Plan, newer: &LabelBuf) -> LabelBuf {
+        let mut apart = self.slot.apart.lock();
+        let mut labels = plan.no_labels();
+        match self.labels_on_route(plan) {
+            Some(stored) => labels.set_all(stored),
+            None => labels.set_all(&apart.labels),
+        }
+        labels.set_all(newer.as_words());
+        apart.labels.clear();
+        apart.labels.extend_from_slice(labels.as_words());
+        self.mark(LABELS_APART);
+        labels
+    }
+
     /// Its own labels, as the words of a `LabelBuf`.
     pub(super) fn with_labels(self, plan: &Plan, read: impl FnOnce(&[u64])) {
-        match self.route(plan) {
-            Some(route) if !self.is_marked(LABELS_APART) => read(route.label_key().words),
-            _ => read(&self.slot.apart.lock().labels),
+        match self.labels_on_route(plan) {
+            Some(stored) => read(stored),
+            None => read(&self.slot.apart.lock().labels),
         }
+    }
+
+    fn labels_on_route(self, plan: &Plan) -> Option<&[u64]> {
+        let route = self.route(plan).filter(|_| !self.is_marked(LABELS_APART))?;
+        Some(route.label_key().words)
     }
 
     pub(super) fn mark(self, mark: u8) {

@@ -112,12 +112,13 @@ impl Spans {
         if recorded.failed {
             open.mark(FAILED);
         }
-        let mut own = plan.no_labels();
-        open.with_labels(plan, |stored| own.set_all(stored));
-        if !recorded.labels.is_empty() {
-            own.set_all(recorded.labels.as_words());
-            open.keep_labels(&own);
-        }
+        let own = if recorded.labels.is_empty() {
+            let mut own = plan.no_labels();
+            open.with_labels(plan, |stored| own.set_all(stored));
+            own
+        } else {
+            open.merge_labels(plan, &recorded.labels)
+        };
         let inherited = self.with_inherited(plan, &own, id, ctx);
         let labels = inherited.as_ref().unwrap_or(&own);
         plan.measure(&recorded, labels.key_before_outcome(), &self.meter.catalog);
