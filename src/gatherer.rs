@@ -7,12 +7,13 @@
 //! some memory: only series that are measured often get a place, and only for sinks
 //! that say when they are about to be read.
 
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::kind::Kind;
 use crate::no_poison::NoPoison;
+use crate::segmented::Segmented;
 use crate::series::Series;
 
 mod place;
@@ -21,31 +22,45 @@ pub(crate) use place::{Place, SamplesIndex, SumIndex};
 use place::{Places, Waiting};
 
 thread_local! {
-    /// What waits on this thread, for each gatherer that it has met.
-    static MINE: RefCell<Vec<Mine>> = const { RefCell::new(Vec::new()) };
+    /// The gatherer that this thread has met last, and its slot there. Without a
+    /// destructor, so that it can be read as long as the thread runs.
+    static MINE: Cell<(u64, u32)> = const { Cell::new(NOBODY) };
+    /// This thread's slots, which are given back when it ends.
+    static JOINED: RefCell<Vec<Joined>> = const { RefCell::new(Vec::new()) };
 }
+
+const NOBODY: (u64, u32) = (0, 0);
 
 /// The measurements of a layer that sinks have not seen yet.
 pub(crate) struct Gatherer {
     this: Weak<Self>,
-    /// What waits on any thread, or did before the thread ended.
-    all: NoPoison<Vec<Arc<Waiting>>>,
-    /// Of threads that have ended, for those that come.
-    free: NoPoison<Vec<Arc<Waiting>>>,
+    /// Never that of another one, not even later.
+    id: u64,
+    /// What waits on each thread, by slot.
+    waiting: Segmented<Waiting, 4>,
+    slots: NoPoison<Slots>,
     /// The sinks that have ever said that they are about to be read, by bit.
     readers: AtomicU32,
     hot: NoPoison<Hot>,
 }
 
-struct Mine {
-    gatherer: Weak<Gatherer>,
-    waiting: Arc<Waiting>,
+#[derive(Default)]
+struct Slots {
+    ever: u32,
+    /// Of threads that have ended, for those that come.
+    free: Vec<u32>,
 }
 
-impl Drop for Mine {
+struct Joined {
+    gatherer: Weak<Gatherer>,
+    slot: u32,
+}
+
+impl Drop for Joined {
     fn drop(&mut self) {
+        MINE.set(NOBODY);
         if let Some(gatherer) = self.gatherer.upgrade() {
-            gatherer.free.lock().push(Arc::clone(&self.waiting));
+            gatherer.slots.lock().free.push(self.slot);
         }
     }
 }
@@ -84,10 +99,12 @@ impl HandOver {
 
 impl Gatherer {
     pub(crate) fn new() -> Arc<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
-            all: NoPoison::default(),
-            free: NoPoison::default(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            waiting: Segmented::new(),
+            slots: NoPoison::default(),
             readers: AtomicU32::new(0),
             hot: NoPoison::default(),
         })
@@ -126,63 +143,66 @@ impl Gatherer {
     /// Whether the value waits on this thread now.
     #[inline(always)]
     pub(crate) fn add(&self, place: Place, value: f64) -> bool {
-        let added = self.with_mine(|waiting| waiting.add(place, value));
-        added.unwrap_or_else(|| self.join_and_add(place, value))
+        let waiting = self.mine().or_else(|| self.join());
+        waiting.is_some_and(|waiting| waiting.add(place, value))
     }
 
     pub(crate) fn sum(&self, at: SumIndex) -> f64 {
-        self.all.lock().iter().map(|waiting| waiting.sum(at)).sum()
+        self.all().map(|waiting| waiting.sum(at)).sum()
     }
 
     /// Empties this thread's ring, or all of them. Only one thread may at a time.
     pub(crate) fn drain(&self, at: SamplesIndex, whose: Whose, mut take: impl FnMut(f64)) {
         match whose {
-            Whose::This => {
-                self.with_mine(|waiting| waiting.drain(at, &mut take));
-            }
-            Whose::All => {
-                let all = self.all.lock().clone();
-                for waiting in all {
-                    waiting.drain(at, &mut take);
-                }
-            }
+            Whose::This => self.mine().into_iter().for_each(|w| w.drain(at, &mut take)),
+            Whose::All => self.all().for_each(|w| w.drain(at, &mut take)),
         }
     }
 
-    /// `None` on a thread that is new here, or about to end.
-    #[inline(always)]
-    fn with_mine<R>(&self, call: impl FnOnce(&Waiting) -> R) -> Option<R> {
-        let found = MINE.try_with(|mine| {
-            let mine = mine.try_borrow().ok()?;
-            let is_ours = |mine: &&Mine| std::ptr::eq(mine.gatherer.as_ptr(), self);
-            mine.iter().find(is_ours).map(|mine| call(&mine.waiting))
-        });
-        found.ok().flatten()
+    fn all(&self) -> impl Iterator<Item = &Waiting> {
+        let slots = 0..self.slots.lock().ever;
+        slots.filter_map(|slot| self.waiting.get(slot))
     }
 
-    /// A thread that is about to end takes nothing any more: it may not even have
-    /// a place to keep it.
+    #[inline(always)]
+    fn mine(&self) -> Option<&Waiting> {
+        let (id, slot) = MINE.get();
+        if id != self.id {
+            return None;
+        }
+        self.waiting.get(slot)
+    }
+
+    /// This thread's slot, if it was another gatherer's that it has met last, or a new
+    /// one. A thread that is about to end gets none: nobody would give it back.
     #[cold]
-    fn join_and_add(&self, place: Place, value: f64) -> bool {
-        let joined = MINE.try_with(|mine| {
-            let Ok(mut mine) = mine.try_borrow_mut() else {
-                return false;
-            };
-            mine.retain(|mine| mine.gatherer.strong_count() > 0);
-            let free = self.free.lock().pop();
-            let waiting = free.unwrap_or_else(|| {
-                let waiting = Arc::<Waiting>::default();
-                self.all.lock().push(Arc::clone(&waiting));
-                waiting
-            });
-            mine.push(Mine {
+    fn join(&self) -> Option<&Waiting> {
+        let slot = JOINED.try_with(|joined| {
+            let mut joined = joined.try_borrow_mut().ok()?;
+            let is_ours = |joined: &&Joined| std::ptr::eq(joined.gatherer.as_ptr(), self);
+            if let Some(known) = joined.iter().find(is_ours) {
+                return Some(known.slot);
+            }
+            joined.retain(|joined| joined.gatherer.strong_count() > 0);
+            let slot = self.slots.lock().take();
+            joined.push(Joined {
                 gatherer: Weak::clone(&self.this),
-                waiting,
+                slot,
             });
-            true
+            Some(slot)
         });
-        let added = || self.with_mine(|waiting| waiting.add(place, value));
-        joined == Ok(true) && added() == Some(true)
+        let slot = slot.ok().flatten()?;
+        MINE.set((self.id, slot));
+        Some(self.waiting.get_or_grow(slot))
+    }
+}
+
+impl Slots {
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.ever += 1;
+            self.ever - 1
+        })
     }
 }
 

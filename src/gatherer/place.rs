@@ -135,8 +135,15 @@ const MOST_TOTAL: f64 = 4_503_599_627_370_496.0;
 /// large number would be rounded, or would have others rounded, for good. A zero is
 /// passed on, too: it makes the series visible.
 #[inline(always)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "in this range only a fraction is lost, which is what is asked"
+)]
 fn is_small_whole(value: f64) -> bool {
-    (1.0..=4_294_967_296.0).contains(&value) && value.fract() == 0.0
+    // Not `fract`, which is a call where the processor may be an old one.
+    (1.0..=4_294_967_296.0).contains(&value) && value as i64 as f64 == value
 }
 
 impl Total {
