@@ -27,8 +27,9 @@ pub use otel::OtelSink;
 ///
 /// The layer asks once for each series, when it is measured for the first time,
 /// and keeps the handle. It calls the handle on the thread that measures, which
-/// waits: a sink that may block should hand over to a thread of its own. A call may come from any thread, while no lock of this
-/// crate is held. Events and spans that a sink itself emits are not measured.
+/// waits: a sink that may block should hand over to a thread of its own. A call may
+/// come from any thread, while no lock of this crate is held that the sink could ask
+/// for. Events and spans that a sink itself emits are not measured.
 pub trait Sink: Send + Sync + 'static {
     /// The handle of one series, which shall not be visible until it is recorded.
     ///
@@ -40,8 +41,8 @@ pub trait Sink: Send + Sync + 'static {
     /// before it is read.
     ///
     /// A sink that does so, and whose handles are quiet, is not called at each
-    /// measurement of a counter or of something in flight: each thread sums them up
-    /// for itself until the sink asks. By default it never does.
+    /// measurement: what is counted, in flight or observed often waits on the thread
+    /// that measures it until the sink asks. By default it never does.
     fn before_it_is_read(&self, hand_over: HandOver) {
         drop(hand_over);
     }
