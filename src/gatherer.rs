@@ -58,7 +58,7 @@ struct Joined {
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        MINE.set(NOBODY);
+        let _ = MINE.try_with(|mine| mine.set(NOBODY));
         if let Some(gatherer) = self.gatherer.upgrade() {
             gatherer.slots.lock().free.push(self.slot);
         }
@@ -88,8 +88,9 @@ impl HandOver {
     /// Records in the sink's handles what was measured on all threads.
     ///
     /// To be called whenever the sink is about to be read, on any thread, while the
-    /// sink holds no lock that its handles take, and never by a handle that records. Counts may wait from the first
-    /// call on; before it, or if it is never called, none do.
+    /// sink holds no lock that its handles take, and never by a handle that records.
+    /// Measurements may wait from the first call on; before it, or if it is never
+    /// called, none do.
     pub fn hand_over(&self) {
         if let Some(gatherer) = self.gatherer.upgrade() {
             gatherer.hand_over(self.sink);
@@ -166,7 +167,7 @@ impl Gatherer {
 
     #[inline(always)]
     fn mine(&self) -> Option<&Waiting> {
-        let (id, slot) = MINE.get();
+        let (id, slot) = MINE.try_with(Cell::get).unwrap_or(NOBODY);
         if id != self.id {
             return None;
         }
@@ -192,7 +193,7 @@ impl Gatherer {
             Some(slot)
         });
         let slot = slot.ok().flatten()?;
-        MINE.set((self.id, slot));
+        MINE.try_with(|mine| mine.set((self.id, slot))).ok()?;
         Some(self.waiting.get_or_grow(slot))
     }
 }
