@@ -112,6 +112,8 @@ mod one_or_more;
 mod plan;
 mod problem;
 mod prometheus_name;
+#[cfg(feature = "propagation")]
+pub mod propagation;
 mod reentrancy;
 mod segmented;
 mod series;

@@ -1,0 +1,232 @@
+//! The propagator.
+
+use std::sync::LazyLock;
+
+use opentelemetry::Context;
+use opentelemetry::baggage::{BaggageExt as _, KeyValueMetadata};
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+
+use super::baggage::{self, Baggage, Member};
+use super::carrier::{Carrier, CarrierMut, Extracted};
+use super::remote::TraceContext;
+use super::{BAGGAGE, TRACEPARENT, TRACESTATE, Traceparent, Tracestate};
+
+/// W3C Trace Context, Level 2, and W3C Baggage, as an OpenTelemetry propagator.
+///
+/// It works alone, in a composite, or as the global one; and without OpenTelemetry's
+/// traits, from any [`Carrier`] and into any [`CarrierMut`].
+///
+/// ```
+/// use std::collections::HashMap;
+/// use tracing_meter::propagation::W3cPropagator;
+///
+/// let received = HashMap::from([
+///     ("traceparent".to_owned(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03".to_owned()),
+///     ("tracestate".to_owned(), "rojo@@eu=1".to_owned()),
+/// ]);
+/// let propagator = W3cPropagator::new();
+/// let context = propagator.extract_from(&received);
+///
+/// // Nothing was started in between, so it is passed on as it came.
+/// let mut sent = HashMap::new();
+/// propagator.inject_into(&context, &mut sent);
+/// assert_eq!(sent, received);
+/// ```
+///
+/// What OpenTelemetry's types refuse, keys with two `@` or more than 14 characters
+/// behind one, and what they forget, the random flag of a span that is not sampled,
+/// travels beside them in the [`Context`], and reaches everything that continues it.
+#[derive(Clone, Debug)]
+pub struct W3cPropagator {
+    trace_context: bool,
+    baggage: bool,
+    random_ids: bool,
+    tracestate_limit: usize,
+}
+
+static FIELDS: LazyLock<[String; 3]> =
+    LazyLock::new(|| [TRACEPARENT, TRACESTATE, BAGGAGE].map(ToOwned::to_owned));
+
+/// The least that must be passed on, section 3.3.1.5.
+const LEAST_TRACESTATE: usize = 512;
+
+impl W3cPropagator {
+    /// Of `traceparent`, `tracestate` and `baggage`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            trace_context: true,
+            baggage: true,
+            random_ids: true,
+            tracestate_limit: usize::MAX,
+        }
+    }
+
+    /// Of `traceparent` and `tracestate` alone.
+    #[must_use]
+    pub const fn trace_context() -> Self {
+        let mut all = Self::new();
+        all.baggage = false;
+        all
+    }
+
+    /// Of `baggage` alone.
+    #[must_use]
+    pub const fn baggage() -> Self {
+        let mut all = Self::new();
+        all.trace_context = false;
+        all
+    }
+
+    /// Whether the right-most 7 bytes of the ids of traces that start here are random,
+    /// as those of the SDK's default generator are. With an id generator that makes
+    /// others, say `false`.
+    #[must_use]
+    pub const fn random_ids(mut self, random: bool) -> Self {
+        self.random_ids = random;
+        self
+    }
+
+    /// Sends no more than so many bytes of `tracestate`, but 512 at least. Whole
+    /// members are dropped, as [`Tracestate::cut_to`] says.
+    #[must_use]
+    pub const fn tracestate_limit(mut self, bytes: usize) -> Self {
+        self.tracestate_limit = if bytes > LEAST_TRACESTATE {
+            bytes
+        } else {
+            LEAST_TRACESTATE
+        };
+        self
+    }
+
+    /// The current context, as part of the trace and with the baggage that the carrier
+    /// brings; as it is where the carrier brings none that is valid.
+    pub fn extract_from(&self, carrier: &(impl Carrier + ?Sized)) -> Context {
+        Context::map_current(|current| self.extract_with(current, carrier))
+    }
+
+    /// As [`extract_from`](Self::extract_from), with another context than the current.
+    pub fn extract_with(&self, context: &Context, carrier: &(impl Carrier + ?Sized)) -> Context {
+        let trace = self.trace_context.then(|| read_trace(carrier)).flatten();
+        let baggage = self.baggage.then(|| read_baggage(carrier)).flatten();
+        let context = match trace {
+            Some(trace) => trace.put_into(context, self.random_ids),
+            None => context.clone(),
+        };
+        match baggage {
+            Some(baggage) => context.with_baggage(to_sdk(baggage)),
+            None => context,
+        }
+    }
+
+    /// Writes the context's trace and baggage into the carrier. What the carrier holds
+    /// of these headers is overwritten, and removed where there is nothing to send.
+    pub fn inject_into(&self, context: &Context, carrier: &mut (impl CarrierMut + ?Sized)) {
+        self.write(context, &mut |name, value| match value {
+            Some(value) => carrier.set_header(name, value),
+            None => carrier.remove_header(name),
+        });
+    }
+
+    fn write(&self, context: &Context, header: &mut dyn FnMut(&'static str, Option<String>)) {
+        if self.trace_context {
+            let trace = TraceContext::of(context, self.random_ids);
+            let (traceparent, tracestate) = match trace {
+                Some(trace) => (Some(trace.traceparent.into()), self.cut(trace.tracestate)),
+                None => (None, None),
+            };
+            header(TRACEPARENT, traceparent);
+            header(TRACESTATE, tracestate);
+        }
+        if self.baggage {
+            header(BAGGAGE, baggage_header(context));
+        }
+    }
+
+    fn cut(&self, list: Tracestate) -> Option<String> {
+        let fits = list.as_str().len() <= self.tracestate_limit;
+        let list = if fits {
+            list
+        } else {
+            list.cut_to(self.tracestate_limit)
+        };
+        (!list.is_empty()).then(|| list.into())
+    }
+}
+
+impl Default for W3cPropagator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TextMapPropagator for W3cPropagator {
+    /// An [`Injector`] can only set: clear the [`fields`](Self::fields) of what is used
+    /// again, or inject into a [`CarrierInjector`](super::CarrierInjector), which does.
+    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+        self.write(cx, &mut |name, value| {
+            if let Some(value) = value {
+                injector.set(name, value);
+            }
+        });
+    }
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        self.extract_with(cx, &Extracted(extractor))
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(match (self.trace_context, self.baggage) {
+            (true, true) => &FIELDS[..],
+            (true, false) => &FIELDS[..2],
+            (false, _) => &FIELDS[2..],
+        })
+    }
+}
+
+/// The trace of a message that has exactly one `traceparent`, and a valid one. Without
+/// it the list is not read; a list that is not valid leaves the trace alone.
+pub(super) fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<TraceContext> {
+    let mut found = None;
+    let mut received = 0;
+    carrier.each_header(TRACEPARENT, &mut |value| {
+        received += 1;
+        found = if received == 1 {
+            Traceparent::parse(value).ok()
+        } else {
+            None
+        };
+    });
+    let traceparent = found?;
+    let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
+    carrier.each_header(TRACESTATE, &mut |value| headers.push(value));
+    let tracestate = Tracestate::parse(headers).unwrap_or_default();
+    Some(TraceContext {
+        traceparent,
+        tracestate,
+    })
+}
+
+/// `None` without a header.
+pub(super) fn read_baggage(carrier: &(impl Carrier + ?Sized)) -> Option<Baggage> {
+    let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
+    carrier.each_header(BAGGAGE, &mut |value| headers.push(value));
+    (!headers.is_empty()).then(|| Baggage::parse(headers))
+}
+
+fn to_sdk(baggage: Baggage) -> opentelemetry::baggage::Baggage {
+    let members = baggage.into_members();
+    members
+        .map(|(key, value, properties)| KeyValueMetadata::new(key, value, properties))
+        .collect()
+}
+
+fn baggage_header(context: &Context) -> Option<String> {
+    let members = context.baggage().iter();
+    baggage::header(members.map(|(key, (value, properties))| Member {
+        key: key.as_str(),
+        value: value.as_str(),
+        properties: properties.as_str(),
+    }))
+}
