@@ -94,6 +94,7 @@
 //!   counted in one series, `otel.metric.overflow=true`.
 
 mod boundaries;
+mod callsite_map;
 mod catalog;
 mod clock;
 mod convention;

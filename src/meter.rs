@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use tracing_core::{Event, LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
+use crate::callsite_map::CallsiteMap;
 use crate::catalog::Catalog;
 use crate::convention::{Convention, Recipe};
 use crate::labels::LabelBuf;
-use crate::once_map::{Entry, OnceMap, Position};
+use crate::once_map::Position;
 use crate::plan::{LabelRules, Plan, compile, is_of_interest};
 use crate::problem::Reason;
 
@@ -19,7 +20,7 @@ pub(crate) struct Meter {
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
-    callsites: OnceMap<usize, Option<Box<Callsite>>, 128>,
+    callsites: CallsiteMap<Option<Box<Callsite>>>,
 }
 
 /// Where a plan is, for spans to keep.
@@ -48,7 +49,7 @@ impl Meter {
             rules,
             catalog,
             is_inert,
-            callsites: OnceMap::new(),
+            callsites: CallsiteMap::new(),
         }
     }
 
@@ -78,8 +79,7 @@ impl Meter {
     /// The plan that was found before.
     #[inline(always)]
     pub(crate) fn plan_at(&self, position: PlanPosition) -> Option<&Plan> {
-        let callsite = &self.callsites.at(position)?.value;
-        callsite.as_ref()?.plan.get()
+        self.callsites.at(position)?.as_ref()?.plan.get()
     }
 
     /// Whether a callsite is to be measured.
@@ -127,20 +127,10 @@ impl Meter {
     /// registration has ended.
     #[inline(always)]
     fn callsite(&self, metadata: &'static Metadata<'static>) -> Option<(PlanPosition, &Callsite)> {
-        let (hash, address) = identity(metadata);
-        let known = self.callsites.get(hash, |known| *known == address);
-        let (position, entry) = known.unwrap_or_else(|| self.remember(metadata));
-        Some((position, entry.value.as_deref()?))
-    }
-
-    #[cold]
-    fn remember(
-        &self,
-        metadata: &'static Metadata<'static>,
-    ) -> (PlanPosition, &Entry<usize, Option<Box<Callsite>>>) {
-        let (hash, address) = identity(metadata);
-        let recognised = self.recognise(metadata);
-        self.callsites.insert(hash, address, recognised)
+        let (position, callsite) = self
+            .callsites
+            .get_or_insert_with(metadata, || self.recognise(metadata));
+        Some((position, callsite.as_deref()?))
     }
 
     fn recognise(&self, metadata: &'static Metadata<'static>) -> Option<Box<Callsite>> {
@@ -167,15 +157,4 @@ impl Meter {
             .would_enable(metadata.target(), metadata.level());
         !self.is_inert && !of_the_sdk && enabled
     }
-}
-
-/// A callsite's metadata is a static: its address is its identity. Nobody chooses
-/// addresses, so their hash needs no seed: it spreads the bits that tell them
-/// apart over all others (Fibonacci hashing).
-#[inline]
-fn identity(metadata: &Metadata<'_>) -> (u64, usize) {
-    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-    let address = std::ptr::from_ref(metadata).addr();
-    let hash = (address as u64).wrapping_mul(GOLDEN).rotate_right(32);
-    (hash, address)
 }

@@ -1,15 +1,22 @@
 //! W3C trace context, strictly: one trace across processes, queues and tasks.
 
+mod active;
 mod baggage;
+mod carried;
 mod carrier;
+mod fields;
+mod layer;
 mod propagator;
 mod remote;
+mod span;
 mod traceparent;
 mod tracestate;
 
 pub use baggage::Baggage;
 pub use carrier::{Carrier, CarrierInjector, CarrierMut};
+pub use layer::{PassThroughLayer, PropagationLayer, layer, pass_through};
 pub use propagator::W3cPropagator;
+pub use span::{ContinueError, SpanPropagation};
 pub use traceparent::{Traceparent, TraceparentError};
 pub use tracestate::{Tracestate, TracestateError};
 

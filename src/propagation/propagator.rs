@@ -108,16 +108,14 @@ impl W3cPropagator {
 
     /// As [`extract_from`](Self::extract_from), with another context than the current.
     pub fn extract_with(&self, context: &Context, carrier: &(impl Carrier + ?Sized)) -> Context {
-        let trace = self.trace_context.then(|| read_trace(carrier)).flatten();
-        let baggage = self.baggage.then(|| read_baggage(carrier)).flatten();
-        let context = match trace {
-            Some(trace) => trace.put_into(context, self.random_ids),
-            None => context.clone(),
-        };
-        match baggage {
-            Some(baggage) => context.with_baggage(to_sdk(baggage)),
-            None => context,
+        let mut received = Received::default();
+        if self.trace_context {
+            received.trace = read_trace(carrier);
         }
+        if self.baggage {
+            received.baggage = read_baggage(carrier);
+        }
+        received.put_into_with(context, self.random_ids)
     }
 
     /// Writes the context's trace and baggage into the carrier. What the carrier holds
@@ -185,9 +183,45 @@ impl TextMapPropagator for W3cPropagator {
     }
 }
 
+/// What a message brings that is valid.
+#[derive(Default)]
+pub(super) struct Received {
+    pub(super) trace: Option<TraceContext>,
+    baggage: Option<Baggage>,
+}
+
+impl Received {
+    pub(super) fn read(carrier: &(impl Carrier + ?Sized)) -> Self {
+        Self {
+            trace: read_trace(carrier),
+            baggage: read_baggage(carrier),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.trace.is_none() && self.baggage.is_none()
+    }
+
+    /// `context`, with what was received in the place of its own.
+    pub(super) fn put_into(self, context: &Context) -> Context {
+        self.put_into_with(context, true)
+    }
+
+    fn put_into_with(self, context: &Context, random_ids: bool) -> Context {
+        let context = match self.trace {
+            Some(trace) => trace.put_into(context, random_ids),
+            None => context.clone(),
+        };
+        match self.baggage {
+            Some(baggage) => context.with_baggage(to_sdk(baggage)),
+            None => context,
+        }
+    }
+}
+
 /// The trace of a message that has exactly one `traceparent`, and a valid one. Without
 /// it the list is not read; a list that is not valid leaves the trace alone.
-pub(super) fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<TraceContext> {
+fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<TraceContext> {
     let mut found = None;
     let mut received = 0;
     carrier.each_header(TRACEPARENT, &mut |value| {
@@ -209,7 +243,7 @@ pub(super) fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<TraceConte
 }
 
 /// `None` without a header.
-pub(super) fn read_baggage(carrier: &(impl Carrier + ?Sized)) -> Option<Baggage> {
+fn read_baggage(carrier: &(impl Carrier + ?Sized)) -> Option<Baggage> {
     let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
     carrier.each_header(BAGGAGE, &mut |value| headers.push(value));
     (!headers.is_empty()).then(|| Baggage::parse(headers))

@@ -1,0 +1,223 @@
+//! Traces that are continued by naming convention.
+
+use std::any::TypeId;
+use std::sync::OnceLock;
+
+use opentelemetry::Context as OtelContext;
+use tracing_core::dispatcher::WeakDispatch;
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Interest, Level, LevelFilter, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{FilterFn, Filtered};
+use tracing_subscriber::layer::{Context, Identity};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::active::{activate, deactivate};
+use super::carried::{carried, carry, nearest_context};
+use super::fields::{ReceivedFields, are_fields_of};
+use super::propagator::Received;
+use crate::callsite_map::CallsiteMap;
+
+/// Wraps the OpenTelemetry layer, so that a span with a field `traceparent` continues
+/// that trace.
+///
+/// ```
+/// use opentelemetry::trace::TracerProvider as _;
+/// use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+/// use tracing::instrument;
+/// use tracing_meter::propagation;
+/// use tracing_subscriber::prelude::*;
+///
+/// struct Message { traceparent: Option<String> }
+///
+/// #[instrument(skip_all, fields(traceparent = message.traceparent))]
+/// fn consume(message: &Message) {}
+///
+/// let exporter = InMemorySpanExporter::default();
+/// let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+/// let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("doc"));
+/// let subscriber = tracing_subscriber::registry().with(propagation::layer(otel));
+///
+/// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let message = Message { traceparent: Some(header.to_owned()) };
+/// tracing::subscriber::with_default(subscriber, || consume(&message));
+///
+/// let spans = exporter.get_finished_spans()?;
+/// assert_eq!(spans[0].span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+/// assert_eq!(spans[0].parent_span_id.to_string(), "b7ad6b7169203331");
+/// # Ok::<(), opentelemetry_sdk::error::OTelSdkError>(())
+/// ```
+///
+/// The fields `tracestate` and `baggage` beside it are read, too. All of them are texts:
+/// `&str`, `String`, an `Option` of them, or a value behind `%`. They must have their values
+/// when the span is created. A value that is missing or not valid changes nothing: the
+/// span is a root, or the child of its local parent, as it would have been. A span that
+/// continues a remote trace inside a local one is linked to its local parent.
+///
+/// Keep the layer's context activation, which it has by default: without it a local parent
+/// that was entered stays the parent.
+pub fn layer<L>(opentelemetry: L) -> PropagationLayer<L> {
+    PropagationLayer {
+        inner: opentelemetry,
+        callsites: CallsiteMap::new(),
+        subscriber: OnceLock::new(),
+    }
+}
+
+/// The layer for a service without a tracer: a span with a field `traceparent` passes that
+/// trace on as it came, to everything that is sent inside.
+///
+/// It enables the callsites of such spans, of the level INFO and above, and no other.
+#[must_use]
+pub fn pass_through<S>() -> PassThroughLayer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let is_message =
+        |metadata: &Metadata<'_>| *metadata.level() <= Level::INFO && are_fields_of(metadata);
+    let filter = FilterFn::new(is_message as fn(&Metadata<'_>) -> bool);
+    layer(Identity::new()).with_filter(filter.with_max_level_hint(LevelFilter::INFO))
+}
+
+/// What [`pass_through`] makes.
+pub type PassThroughLayer<S> = Filtered<PropagationLayer<Identity>, FilterFn, S>;
+
+/// What [`layer()`] makes.
+pub struct PropagationLayer<L> {
+    inner: L,
+    /// Whether a callsite has the fields of a message.
+    callsites: CallsiteMap<bool>,
+    subscriber: OnceLock<WeakDispatch>,
+}
+
+impl<L> PropagationLayer<L> {
+    /// The context of a span that continues a remote trace, if it is one.
+    fn remote_context(&self, attrs: &Attributes<'_>) -> Option<(OtelContext, bool)> {
+        let metadata = attrs.metadata();
+        let has_fields = || are_fields_of(metadata);
+        if !self.callsites.get_or_insert_with(metadata, has_fields).1 {
+            return None;
+        }
+        let received = Received::read(&ReceivedFields::of(attrs));
+        let is_trace = received.trace.is_some();
+        (!received.is_empty()).then(|| (received.put_into(&self.around(attrs)), is_trace))
+    }
+
+    /// The context that the span would be created in.
+    fn around(&self, attrs: &Attributes<'_>) -> OtelContext {
+        match attrs.parent() {
+            Some(parent) => {
+                let subscriber = self.subscriber.get().and_then(WeakDispatch::upgrade);
+                let context = subscriber.and_then(|it| nearest_context(&it, parent));
+                context.unwrap_or_default()
+            }
+            None if attrs.is_root() => OtelContext::new(),
+            None => OtelContext::current(),
+        }
+    }
+}
+
+impl<S, L> Layer<S> for PropagationLayer<L>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    L: Layer<S>,
+{
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let Some((context, is_trace)) = self.remote_context(attrs) else {
+            return self.inner.on_new_span(attrs, id, ctx);
+        };
+        {
+            // A contextual span's parent is what is current. A span with an explicit
+            // parent, or none, is made contextual for that.
+            let _current = context.clone().attach();
+            let contextual = Attributes::new(attrs.metadata(), attrs.values());
+            self.inner.on_new_span(&contextual, id, ctx.clone());
+        }
+        if let Some(span) = ctx.span(id) {
+            carry(&span, context);
+        }
+        let current = ctx.current_span();
+        let local = attrs
+            .parent()
+            .or_else(|| current.id().filter(|_| attrs.is_contextual()));
+        if let (true, Some(local)) = (is_trace, local) {
+            self.inner.on_follows_from(id, local, ctx.clone());
+        }
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        self.inner.on_enter(id, ctx.clone());
+        if let Some(context) = carried(|| ctx.span(id)) {
+            activate(id, context);
+        }
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        deactivate(id);
+        self.inner.on_exit(id, ctx);
+    }
+
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        // A layer has one subscriber: it was moved into it.
+        let _ = self.subscriber.set(subscriber.downgrade());
+        self.inner.on_register_dispatch(subscriber);
+    }
+
+    fn on_layer(&mut self, subscriber: &mut S) {
+        self.inner.on_layer(subscriber);
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.inner.register_callsite(metadata)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        self.inner.enabled(metadata, ctx)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.inner.max_level_hint()
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        self.inner.on_record(id, values, ctx);
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
+        self.inner.on_follows_from(id, follows, ctx);
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        self.inner.event_enabled(event, ctx)
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        self.inner.on_event(event, ctx);
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.inner.on_close(id, ctx);
+    }
+
+    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
+        self.inner.on_id_change(old, new, ctx);
+    }
+
+    #[allow(
+        unsafe_code,
+        reason = "the trait's only way to the OpenTelemetry layer inside, for its extension of spans"
+    )]
+    unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
+        if id == TypeId::of::<Self>() {
+            return Some(std::ptr::from_ref(self).cast());
+        }
+        // SAFETY: what the inner layer points to lives in it, and it lives in `self`.
+        unsafe { self.inner.downcast_raw(id) }
+    }
+}
+
+impl<L> std::fmt::Debug for PropagationLayer<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PropagationLayer").finish_non_exhaustive()
+    }
+}
