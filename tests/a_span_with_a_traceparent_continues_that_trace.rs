@@ -266,21 +266,6 @@ fn without_a_tracer_the_message_is_passed_on_as_it_came() {
     assert_eq!(sent, message.0);
 }
 
-fn unreachable_value() -> u64 {
-    unreachable!("the event is disabled")
-}
-
-#[test]
-fn passing_through_enables_no_other_callsite() {
-    let subscriber = tracing_subscriber::registry().with(propagation::pass_through());
-    tracing::subscriber::with_default(subscriber, || {
-        tracing::error!(field = unreachable_value());
-        assert!(info_span!("ordinary").is_disabled());
-        assert!(!info_span!("message", traceparent = TRACEPARENT).is_disabled());
-        assert!(tracing::debug_span!("message", traceparent = TRACEPARENT).is_disabled());
-    });
-}
-
 #[test]
 fn where_the_tracer_does_not_see_the_span_its_children_continue_the_trace() {
     let traces = Traces::new();
