@@ -16,25 +16,23 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 /// be found out without starting the span.
 struct Carried(Context);
 
-/// Nobody looks for what nobody carries.
-static IS_CARRIED: AtomicBool = AtomicBool::new(false);
+static IS_ANY_CARRIED: AtomicBool = AtomicBool::new(false);
 
 /// Lets a span carry a context.
 pub(super) fn carry<'s, S: LookupSpan<'s> + 's>(span: &SpanRef<'s, S>, context: Context) {
     span.extensions_mut().replace(Carried(context));
-    IS_CARRIED.store(true, Ordering::Relaxed);
+    IS_ANY_CARRIED.store(true, Ordering::Relaxed);
 }
 
-/// The context that a span carries itself. `span` is only called if any does.
-pub(super) fn carried<'s, S: LookupSpan<'s> + 's>(
-    span: impl FnOnce() -> Option<SpanRef<'s, S>>,
-) -> Option<Context> {
-    if !IS_CARRIED.load(Ordering::Relaxed) {
-        return None;
-    }
-    let span = span()?;
+/// The context that a span carries itself.
+pub(super) fn carried<'s, S: LookupSpan<'s> + 's>(span: &SpanRef<'s, S>) -> Option<Context> {
     let extensions = span.extensions();
     Some(extensions.get::<Carried>()?.0.clone())
+}
+
+/// Whether any span has carried a context. If none has, nobody need look.
+pub(super) fn is_any_carried() -> bool {
+    IS_ANY_CARRIED.load(Ordering::Relaxed)
 }
 
 /// The context of a span's own: of its tracer, or else what it carries. Starts the span
@@ -42,7 +40,7 @@ pub(super) fn carried<'s, S: LookupSpan<'s> + 's>(
 pub(super) fn own_context(dispatch: &Dispatch, id: &Id) -> Option<Context> {
     get_otel_context(id, dispatch)
         .filter(is_live)
-        .or_else(|| carried(|| registry(dispatch)?.span(id)))
+        .or_else(|| carried(&registry(dispatch)?.span(id)?))
 }
 
 /// The context of the nearest span that has one, from `id` outwards.

@@ -13,8 +13,9 @@ use tracing_subscriber::layer::{Context, Identity};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::active::{activate, deactivate};
-use super::carried::{carried, carry, nearest_context};
+use super::carried::{carried, carry, is_any_carried, nearest_context};
 use super::fields::{ReceivedFields, are_fields_of};
+use super::forward::forward_to_inner;
 use super::propagator::Received;
 use crate::callsite_map::CallsiteMap;
 
@@ -147,7 +148,10 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         self.inner.on_enter(id, ctx.clone());
-        if let Some(context) = carried(|| ctx.span(id)) {
+        if !is_any_carried() {
+            return;
+        }
+        if let Some(context) = ctx.span(id).and_then(|span| carried(&span)) {
             activate(id, context);
         }
     }
@@ -163,57 +167,7 @@ where
         self.inner.on_register_dispatch(subscriber);
     }
 
-    fn on_layer(&mut self, subscriber: &mut S) {
-        self.inner.on_layer(subscriber);
-    }
-
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        self.inner.register_callsite(metadata)
-    }
-
-    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        self.inner.enabled(metadata, ctx)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        self.inner.max_level_hint()
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.inner.on_record(id, values, ctx);
-    }
-
-    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        self.inner.on_follows_from(id, follows, ctx);
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        self.inner.event_enabled(event, ctx)
-    }
-
-    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        self.inner.on_event(event, ctx);
-    }
-
-    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.inner.on_close(id, ctx);
-    }
-
-    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
-        self.inner.on_id_change(old, new, ctx);
-    }
-
-    #[allow(
-        unsafe_code,
-        reason = "the trait's only way to the OpenTelemetry layer inside, for its extension of spans"
-    )]
-    unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
-        if id == TypeId::of::<Self>() {
-            return Some(std::ptr::from_ref(self).cast());
-        }
-        // SAFETY: what the inner layer points to lives in it, and it lives in `self`.
-        unsafe { self.inner.downcast_raw(id) }
-    }
+    forward_to_inner!();
 }
 
 impl<L> std::fmt::Debug for PropagationLayer<L> {

@@ -4,7 +4,7 @@
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{
-    InMemorySpanExporter, Sampler, SdkTracer, SdkTracerProvider, SpanData,
+    InMemorySpanExporter, Sampler, SdkTracer, SdkTracerProvider, ShouldSample, SpanData,
 };
 
 pub const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -31,7 +31,7 @@ impl Traces {
         Self::sampled(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
     }
 
-    pub fn sampled(sampler: Sampler) -> Self {
+    pub fn sampled(sampler: impl ShouldSample + 'static) -> Self {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder()
             .with_sampler(sampler)

@@ -1,0 +1,244 @@
+//! Log lines that name their trace.
+
+use std::any::TypeId;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::Context as OtelContext;
+use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId};
+use tracing_core::dispatcher::WeakDispatch;
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
+use tracing_opentelemetry::get_otel_context;
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::format::{Compact, Format, FormatFields, Full, Pretty, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{self as fmt_layer, FmtContext, FormatEvent, MakeWriter};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use super::carried::{carried, is_live, nearest_context};
+use super::forward::forward_to_inner;
+
+/// Puts `trace_id` and `span_id` on the lines of a `fmt` layer, of text and (feature
+/// `json`) of JSON, wherever an event happens in a trace.
+///
+/// The ids are those of the event's span, or of the nearest span around it that is part
+/// of a trace, in hexadecimal digits as in a `traceparent`.
+///
+/// ```
+/// use tracing_meter::propagation;
+/// use tracing_subscriber::prelude::*;
+///
+/// let otel = tracing_opentelemetry::layer().with_tracer(
+/// #   opentelemetry::trace::TracerProvider::tracer(
+/// #       &opentelemetry_sdk::trace::SdkTracerProvider::default(), "doc"));
+/// # /*
+///     provider.tracer("app"));
+/// # */
+/// let subscriber = tracing_subscriber::registry()
+///     .with(propagation::layer(otel))
+///     .with(propagation::with_trace_ids(tracing_subscriber::fmt::layer()));
+/// # tracing::subscriber::with_default(subscriber, || {
+/// let _span = tracing::info_span!("serve").entered();
+/// tracing::info!("accepted");
+/// // INFO serve: app: accepted trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331
+/// # });
+/// ```
+pub fn with_trace_ids<S, N, F, T, W>(
+    layer: fmt_layer::Layer<S, N, Format<F, T>, W>,
+) -> TraceIdsLayer<fmt_layer::Layer<S, N, TraceIdsFormat<F, T>, W>>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+    F: LineFormat + Clone + 'static,
+    T: FormatTime + Clone + 'static,
+    Format<F, T>: FormatEvent<S, N>,
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    let subscriber = Arc::new(OnceLock::new());
+    let format = |format: Format<F, T>| TraceIdsFormat {
+        plain: format.clone().with_ansi(false),
+        coloured: format.with_ansi(true),
+        subscriber: Arc::clone(&subscriber),
+    };
+    let inner = layer.map_event_format(format);
+    TraceIdsLayer { inner, subscriber }
+}
+
+/// A format of lines that ids can be put on.
+#[diagnostic::on_unimplemented(note = "lines of JSON need the feature `json` of tracing-meter")]
+pub trait LineFormat {
+    /// Puts the ids on a line, which has its line feed already.
+    fn put_ids_on(line: &mut String, trace_id: TraceId, span_id: SpanId);
+}
+
+impl LineFormat for Full {
+    fn put_ids_on(line: &mut String, trace_id: TraceId, span_id: SpanId) {
+        let text = line.trim_end_matches('\n').len();
+        let end = line.split_off(text);
+        let _ = write!(line, " trace_id={trace_id} span_id={span_id}{end}");
+    }
+}
+
+impl LineFormat for Compact {
+    fn put_ids_on(line: &mut String, trace_id: TraceId, span_id: SpanId) {
+        Full::put_ids_on(line, trace_id, span_id);
+    }
+}
+
+impl LineFormat for Pretty {
+    fn put_ids_on(line: &mut String, trace_id: TraceId, span_id: SpanId) {
+        Full::put_ids_on(line, trace_id, span_id);
+    }
+}
+
+#[cfg(feature = "json")]
+impl LineFormat for fmt_layer::format::Json {
+    fn put_ids_on(line: &mut String, trace_id: TraceId, span_id: SpanId) {
+        let comma = if line.starts_with("{}") { "" } else { "," };
+        let ids = format!(r#""trace_id":"{trace_id}","span_id":"{span_id}"{comma}"#);
+        line.insert_str(1, &ids);
+    }
+}
+
+/// The format of a layer from [`with_trace_ids`].
+#[derive(Debug)]
+pub struct TraceIdsFormat<F, T> {
+    /// A line is written apart at first, where the writer's colours are not known.
+    plain: Format<F, T>,
+    coloured: Format<F, T>,
+    subscriber: Arc<OnceLock<WeakDispatch>>,
+}
+
+impl<S, N, F, T> FormatEvent<S, N> for TraceIdsFormat<F, T>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+    F: LineFormat,
+    T: FormatTime,
+    Format<F, T>: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let coloured = writer.has_ansi_escapes();
+        let format = if coloured {
+            &self.coloured
+        } else {
+            &self.plain
+        };
+        let Some(ids) = self.ids(ctx, event) else {
+            return format.format_event(ctx, writer, event);
+        };
+        let mut line = String::new();
+        format.format_event(ctx, Writer::new(&mut line), event)?;
+        F::put_ids_on(&mut line, ids.trace_id, ids.span_id);
+        writer.write_str(&line)
+    }
+}
+
+impl<F, T> TraceIdsFormat<F, T> {
+    /// Where the event is contextual this asks no tracer: the event may come from a sampler,
+    /// which is called under a lock on the very span.
+    fn ids<S, N>(&self, ctx: &FmtContext<'_, S, N>, event: &Event<'_>) -> Option<Ids>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+        N: for<'writer> FormatFields<'writer> + 'static,
+    {
+        if event.is_root() {
+            return None;
+        }
+        let Some(span) = event.parent() else {
+            let known = |span: SpanRef<'_, S>| span.scope().find_map(|span| known_ids(&span));
+            return Ids::of_current().or_else(|| known(ctx.lookup_current()?));
+        };
+        // The layer's own line about a span that is new, or that has ended: to look for its
+        // trace would start the one, and the other has none any more.
+        let is_about_a_span = event.metadata().is_span() && ctx.current_span().id() != Some(span);
+        if is_about_a_span {
+            return None;
+        }
+        let subscriber = self.subscriber.get()?.upgrade()?;
+        Ids::of(&nearest_context(&subscriber, span)?)
+    }
+}
+
+/// In the extensions of a span whose context is not the current one while it is entered,
+/// because the OpenTelemetry layer does not activate it.
+#[derive(Clone, Copy)]
+struct Ids {
+    trace_id: TraceId,
+    span_id: SpanId,
+}
+
+impl Ids {
+    fn of(context: &OtelContext) -> Option<Self> {
+        let span = context.span();
+        let span = span.span_context();
+        is_live(context).then(|| Self {
+            trace_id: span.trace_id(),
+            span_id: span.span_id(),
+        })
+    }
+
+    fn of_current() -> Option<Self> {
+        OtelContext::map_current(Self::of)
+    }
+}
+
+/// The ids of a span's own, as far as they are known without its tracer.
+fn known_ids<'s, S>(span: &SpanRef<'s, S>) -> Option<Ids>
+where
+    S: LookupSpan<'s> + 's,
+{
+    let ids = span.extensions().get::<Ids>().copied();
+    ids.or_else(|| Ids::of(&carried(span)?))
+}
+
+/// What [`with_trace_ids`] makes.
+#[derive(Debug)]
+pub struct TraceIdsLayer<L> {
+    inner: L,
+    subscriber: Arc<OnceLock<WeakDispatch>>,
+}
+
+impl<L> TraceIdsLayer<L> {
+    /// Remembers the ids of a span that is entered.
+    fn capture<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<()>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let span = ctx.span(id)?;
+        if span.extensions().get::<Ids>().is_none() {
+            let subscriber = self.subscriber.get()?.upgrade()?;
+            let ids = Ids::of(&get_otel_context(id, &subscriber)?)?;
+            span.extensions_mut().replace(ids);
+        }
+        Some(())
+    }
+}
+
+impl<S, L> Layer<S> for TraceIdsLayer<L>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    L: Layer<S>,
+{
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        // A layer has one subscriber: it was moved into it.
+        let _ = self.subscriber.set(subscriber.downgrade());
+        self.inner.on_register_dispatch(subscriber);
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        if Ids::of_current().is_none() {
+            self.capture(id, &ctx);
+        }
+        self.inner.on_enter(id, ctx);
+    }
+
+    forward_to_inner!(on_new_span, on_exit);
+}
