@@ -12,10 +12,10 @@
 //! were run; with `-- --repeat CASE TIMES` one case, for `benches/count`.
 #![allow(missing_docs, reason = "a program")]
 
-#[cfg(not(all(feature = "otel", feature = "prometheus")))]
+#[cfg(not(all(feature = "otel", feature = "prometheus", feature = "http")))]
 #[path = "ladder/again.rs"]
 mod run;
-#[cfg(all(feature = "otel", feature = "prometheus"))]
+#[cfg(all(feature = "otel", feature = "prometheus", feature = "http"))]
 #[path = "ladder/run.rs"]
 mod run;
 

@@ -191,7 +191,7 @@ fn colours_and_other_formats_stay() {
         .with(with_trace_ids(coloured(&lines[2]).pretty()));
 
     tracing::subscriber::with_default(subscriber, || {
-        info_span!("outer").in_scope(|| info!("coloured"))
+        info_span!("outer").in_scope(|| info!("coloured"));
     });
 
     for lines in lines {

@@ -7,6 +7,7 @@ use crate::run::stacks::Stack;
 mod bystanders;
 mod calls;
 mod events;
+mod propagation;
 mod series;
 mod spans;
 
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(series::all());
     cases.extend(bystanders::all());
     cases.extend(spans::all());
+    cases.extend(propagation::all());
     cases
 }
 

@@ -20,10 +20,24 @@ disabled_span/fmt                  span/disabled/fmt_and_ours   span/disabled/fm
 span/hand_written                  span/measured/ours           span/measured/hand_written      0.90
 facade_counter_2/metrics_macro     event/counter_2/ours_facade  call/counter_2/metrics_macro    1.00
 facade_span/manual_macros          span/measured/ours_facade    span/measured/manual_macros     0.90
+extract_traceparent/sdk            extract/traceparent/ours     extract/traceparent/sdk         1.00
+extract_random/sdk                 extract/random/ours          extract/random/sdk              1.00
+extract_one_member/sdk             extract/one_member/ours      extract/one_member/sdk          1.00
+extract_one_member_level_1/sdk     extract/one_member_level_1/ours extract/one_member_level_1/sdk  1.00
+extract_two_members/sdk            extract/two_members/ours     extract/two_members/sdk         1.00
+extract_baggage/sdk                extract/baggage/ours         extract/baggage/sdk             1.00
+extract_all/sdk                    extract/all/ours             extract/all/sdk                 1.00
+inject_traceparent/sdk             inject/traceparent/ours      inject/traceparent/sdk          1.00
+inject_random/sdk                  inject/random/ours           inject/random/sdk               1.00
+inject_one_member/sdk              inject/one_member/ours       inject/one_member/sdk           1.00
+inject_two_members/sdk             inject/two_members/ours      inject/two_members/sdk          1.00
+inject_baggage/sdk                 inject/baggage/ours          inject/baggage/sdk              1.00
+inject_all/sdk                     inject/all/ours              inject/all/sdk                  1.00
 ";
 
 /// On known series none of them may allocate, beyond what a handle of the exporter
-/// does in the second column: it keeps a histogram's measurements until a scrape.
+/// does in the second column: it keeps a histogram's measurements until a scrape. A
+/// trace is read and written with no more allocations than the SDK's propagators make.
 const ALLOCATIONS: &str = "
 event/counter_0/ours         call/nothing
 event/counter_2/ours         call/nothing
@@ -54,6 +68,20 @@ span/measured/ours           call/nothing
 span/measured/ours_facade    call/histogram_2/metrics_handle
 span/inherited_2/ours        call/nothing
 span/inherited_2/ours_facade call/nothing
+extract/traceparent/ours     extract/traceparent/sdk
+extract/random/ours          extract/random/sdk
+extract/one_member/ours      extract/one_member/sdk
+extract/one_member_level_1/ours extract/one_member_level_1/sdk
+extract/one_member_level_1/ours_carrier extract/one_member_level_1/sdk
+extract/two_members/ours     extract/two_members/sdk
+extract/baggage/ours         extract/baggage/sdk
+extract/all/ours             extract/all/sdk
+inject/traceparent/ours      inject/traceparent/sdk
+inject/random/ours           inject/random/sdk
+inject/one_member/ours       inject/one_member/sdk
+inject/two_members/ours      inject/two_members/sdk
+inject/baggage/ours          inject/baggage/sdk
+inject/all/ours              inject/all/sdk
 ";
 
 /// Who counts one hot series, on two threads and on one.

@@ -99,7 +99,8 @@ impl<L> PropagationLayer<L> {
         if !self.callsites.get_or_insert_with(metadata, has_fields).1 {
             return None;
         }
-        let received = Received::read(&ReceivedFields::of(attrs));
+        let fields = ReceivedFields::of(attrs);
+        let received = Received::read(&fields);
         let is_trace = received.trace.is_some();
         (!received.is_empty()).then(|| (received.put_into(&self.around(attrs)), is_trace))
     }

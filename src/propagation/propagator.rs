@@ -9,8 +9,9 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 
 use super::baggage::{self, Baggage, Member};
 use super::carrier::{Carrier, CarrierMut, Extracted};
-use super::remote::TraceContext;
-use super::{BAGGAGE, TRACEPARENT, TRACESTATE, Traceparent, Tracestate};
+use super::remote::{ReceivedTrace, SentTrace};
+use super::tracestate::{Tracestate, parse_members};
+use super::{BAGGAGE, TRACEPARENT, TRACESTATE, Traceparent};
 
 /// W3C Trace Context, Level 2, and W3C Baggage, as an OpenTelemetry propagator.
 ///
@@ -129,7 +130,7 @@ impl W3cPropagator {
 
     fn write(&self, context: &Context, header: &mut dyn FnMut(&'static str, Option<String>)) {
         if self.trace_context {
-            let trace = TraceContext::of(context, self.random_ids);
+            let trace = SentTrace::of(context, self.random_ids);
             let (traceparent, tracestate) = match trace {
                 Some(trace) => (Some(trace.traceparent.into()), self.cut(trace.tracestate)),
                 None => (None, None),
@@ -185,13 +186,13 @@ impl TextMapPropagator for W3cPropagator {
 
 /// What a message brings that is valid.
 #[derive(Default)]
-pub(super) struct Received {
-    pub(super) trace: Option<TraceContext>,
+pub(super) struct Received<'m> {
+    pub(super) trace: Option<ReceivedTrace<'m>>,
     baggage: Option<Baggage>,
 }
 
-impl Received {
-    pub(super) fn read(carrier: &(impl Carrier + ?Sized)) -> Self {
+impl<'m> Received<'m> {
+    pub(super) fn read(carrier: &'m (impl Carrier + ?Sized)) -> Self {
         Self {
             trace: read_trace(carrier),
             baggage: read_baggage(carrier),
@@ -221,7 +222,7 @@ impl Received {
 
 /// The trace of a message that has exactly one `traceparent`, and a valid one. Without
 /// it the list is not read; a list that is not valid leaves the trace alone.
-fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<TraceContext> {
+fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<ReceivedTrace<'_>> {
     let mut found = None;
     let mut received = 0;
     carrier.each_header(TRACEPARENT, &mut |value| {
@@ -235,10 +236,9 @@ fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<TraceContext> {
     let traceparent = found?;
     let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
     carrier.each_header(TRACESTATE, &mut |value| headers.push(value));
-    let tracestate = Tracestate::parse(headers).unwrap_or_default();
-    Some(TraceContext {
+    Some(ReceivedTrace {
         traceparent,
-        tracestate,
+        members: parse_members(headers).unwrap_or_default(),
     })
 }
 

@@ -8,12 +8,17 @@ use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
 
-use super::traceparent::has_random_flag;
-use super::{Traceparent, Tracestate};
+use super::traceparent::{Traceparent, has_random_flag};
+use super::tracestate::{Member, Members, Tracestate, check_member};
 
 /// What a message says of its trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TraceContext {
+pub(super) struct ReceivedTrace<'m> {
+    pub(super) traceparent: Traceparent,
+    pub(super) members: Members<'m>,
+}
+
+/// What is sent of a trace.
+pub(super) struct SentTrace {
     pub(super) traceparent: Traceparent,
     pub(super) tracestate: Tracestate,
 }
@@ -37,7 +42,7 @@ static NOT_RANDOM: LazyLock<TraceState> = LazyLock::new(|| {
     one.delete("a").unwrap_or_default()
 });
 
-impl TraceContext {
+impl SentTrace {
     /// The trace that `context` is part of. `random_ids` says whether traces that
     /// start here have random ids.
     pub(super) fn of(context: &Context, random_ids: bool) -> Option<Self> {
@@ -62,12 +67,14 @@ impl TraceContext {
             },
         })
     }
+}
 
+impl ReceivedTrace<'_> {
     /// `context`, but as part of this trace.
     pub(super) fn put_into(self, context: &Context, random_ids: bool) -> Context {
         let traceparent = self.traceparent;
         let trace_id = TraceId::from(traceparent.trace_id().get());
-        let (mut listed, refused) = to_sdk(self.tracestate);
+        let (mut listed, refused) = to_sdk(&self.members);
         if listed == TraceState::NONE && !traceparent.is_random() {
             listed.clone_from(&NOT_RANDOM);
         }
@@ -106,30 +113,36 @@ fn is_assumed_random(listed: &TraceState, random_ids: bool) -> bool {
 }
 
 /// As the SDK's type, with the whole list if the SDK refuses some of it.
-fn to_sdk(list: Tracestate) -> (TraceState, Option<Tracestate>) {
-    if list.is_empty() {
+fn to_sdk(members: &[Member<'_>]) -> (TraceState, Option<Tracestate>) {
+    if members.is_empty() {
         return (TraceState::NONE, None);
     }
-    match TraceState::from_key_value(list.iter()) {
-        Ok(all) => (all, None),
-        Err(_) => (accepted_by_the_sdk(&list), Some(list)),
+    if let Ok(all) = TraceState::from_key_value(members.iter().copied()) {
+        return (all, None);
     }
+    let accepted = accepted_by_the_sdk(members.iter().copied());
+    (accepted, Some(Tracestate::of_members(members)))
 }
 
-fn accepted_by_the_sdk(list: &Tracestate) -> TraceState {
-    let is_accepted = |member: &(&str, &str)| TraceState::from_key_value([*member]).is_ok();
-    TraceState::from_key_value(list.iter().filter(is_accepted)).unwrap_or_default()
+fn accepted_by_the_sdk<'a>(members: impl Iterator<Item = Member<'a>>) -> TraceState {
+    let is_accepted = |member: &Member<'_>| TraceState::from_key_value([*member]).is_ok();
+    TraceState::from_key_value(members.filter(is_accepted)).unwrap_or_default()
 }
 
-/// The SDK's type is less strict: what nobody may send stays here.
+/// The SDK's type is less strict: a list that nobody may send stays here.
 fn from_sdk(state: &TraceState) -> Tracestate {
-    Tracestate::from_members(state).unwrap_or_default()
+    let members = state.into_iter().map(check_member);
+    let members: Result<Members<'_>, _> = members.collect();
+    members.map_or_else(
+        |_| Tracestate::default(),
+        |members| Tracestate::of_members(&members),
+    )
 }
 
 /// The list that was received, with what a sampler has changed since in the part
 /// that the SDK holds.
 fn with_changes(received: &Tracestate, now: &TraceState) -> Tracestate {
-    let before = accepted_by_the_sdk(received);
+    let before = accepted_by_the_sdk(received.iter());
     if before == *now {
         return received.clone();
     }

@@ -77,7 +77,7 @@ impl Traceparent {
         let Some((known, rest)) = value.split_first_chunk::<LENGTH>() else {
             return Err(TraceparentError(Problem::Length));
         };
-        let version: u8 = hex(&known[0..2])?;
+        let version = hex(&known[0..2])?;
         if version == 0xff {
             return Err(TraceparentError(Problem::Version));
         }
@@ -88,13 +88,15 @@ impl Traceparent {
         if [known[2], known[35], known[52]] != *b"---" {
             return Err(TraceparentError(Problem::Separator));
         }
-        let flags: u8 = hex(&known[53..])?;
+        let flags = hex(&known[53..])?;
+        let high = u128::from(hex(&known[3..19])?);
+        let trace_id = (high << 64) | u128::from(hex(&known[19..35])?);
         let zero = TraceparentError(Problem::Zero);
         Ok(Self {
-            trace_id: NonZeroU128::new(hex(&known[3..35])?).ok_or(zero)?,
+            trace_id: NonZeroU128::new(trace_id).ok_or(zero)?,
             parent_id: NonZeroU64::new(hex(&known[36..52])?).ok_or(zero)?,
-            sampled: flags & SAMPLED != 0,
-            random: flags & RANDOM != 0,
+            sampled: flags & u64::from(SAMPLED) != 0,
+            random: flags & u64::from(RANDOM) != 0,
         })
     }
 
@@ -224,25 +226,38 @@ impl fmt::Debug for TraceparentError {
 
 impl Error for TraceparentError {}
 
-/// A number in lowercase hexadecimal digits, that `T` has room for.
-fn hex<T>(digits: &[u8]) -> Result<T, TraceparentError>
-where
-    T: From<u8> + std::ops::Shl<u32, Output = T> + std::ops::BitOr<Output = T>,
-{
-    let mut number = T::from(0);
+/// A number in lowercase hexadecimal digits, sixteen at most.
+fn hex(digits: &[u8]) -> Result<u64, TraceparentError> {
+    let mut number = 0;
+    let mut wrong = 0;
     for digit in digits {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return Err(TraceparentError(Problem::Digits)),
-        };
-        number = (number << 4) | T::from(value);
+        let value = DIGIT_VALUES[usize::from(*digit)];
+        wrong |= value & NO_DIGIT;
+        number = (number << 4) | u64::from(value);
     }
-    Ok(number)
+    // Asked once: a question for each digit costs more than the digit.
+    if wrong == 0 {
+        Ok(number)
+    } else {
+        Err(TraceparentError(Problem::Digits))
+    }
 }
 
+const NO_DIGIT: u8 = 0x80;
+
+const DIGIT_VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 fn write_hex(bytes: &[u8], out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 0xf)];
@@ -289,7 +304,7 @@ mod tests {
                     // A higher version is written as 00, and unknown flags as 0.
                     0 | 1 => header.to_vec(),
                     53 => { changed[53] = b'0'; changed.to_vec() }
-                    54 => { changed[54] = b'0' + (hex::<u8>(&[byte]).unwrap() & 3); changed.to_vec() }
+                    54 => { changed[54] = b'0' + (u8::try_from(hex(&[byte]).unwrap() & 3).unwrap()); changed.to_vec() }
                     _ => changed.to_vec(),
                 };
                 prop_assert_eq!(String::from(parsed).into_bytes(), expected);

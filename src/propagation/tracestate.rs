@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 use super::trim_ows;
 
 /// What the vendors that take part in a trace pass on to each other.
@@ -34,7 +36,6 @@ pub struct Tracestate {
 const MAX_MEMBERS: usize = 32;
 const MAX_KEY: usize = 256;
 const MAX_VALUE: usize = 256;
-const MAX_LIST: usize = MAX_MEMBERS * (MAX_KEY + 1 + MAX_VALUE + 1);
 /// What is longer goes first, when a list is cut to a size.
 const LONG_MEMBER: usize = 128;
 
@@ -47,54 +48,22 @@ impl Tracestate {
     ///
     /// One bad member makes the list invalid, and so do more than 32.
     pub fn parse<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TracestateError> {
-        let mut state = Self::default();
-        let mut received = 0;
-        for header in headers {
-            let members = header.split(|byte| *byte == b',').map(trim_ows);
-            for member in members.filter(|member| !member.is_empty()) {
-                received += 1;
-                if received > MAX_MEMBERS {
-                    return Err(TracestateError(Problem::Members));
-                }
-                let (key, value) = parse_member(member)?;
-                if state.get(key).is_none() {
-                    state.push(key, value, header.len());
-                }
-            }
-        }
-        Ok(state)
+        Ok(Self::of_members(&parse_members(headers)?))
     }
 
-    /// Of members that are not known to be valid.
-    pub(super) fn from_members<'a, M>(members: M) -> Result<Self, TracestateError>
-    where
-        M: IntoIterator<Item = (&'a str, &'a str)> + Copy,
-    {
+    /// Of members that are valid.
+    pub(super) fn of_members(members: &[Member<'_>]) -> Self {
         let lengths = members
-            .into_iter()
+            .iter()
             .map(|(key, value)| key.len() + value.len() + 2);
-        let expected = lengths.sum();
-        let mut state = Self::default();
+        let mut list = String::with_capacity(lengths.sum());
         for (key, value) in members {
-            state.push(
-                check_key(key.as_bytes())?,
-                check_value(value.as_bytes())?,
-                expected,
-            );
+            list.push_str(if list.is_empty() { "" } else { "," });
+            list.push_str(key);
+            list.push('=');
+            list.push_str(value);
         }
-        Ok(state)
-    }
-
-    /// Adds at the right, with room for `expected` bytes at first.
-    fn push(&mut self, key: &str, value: &str, expected: usize) {
-        if self.list.is_empty() {
-            self.list.reserve(expected.min(MAX_LIST));
-        } else {
-            self.list.push(',');
-        }
-        self.list.push_str(key);
-        self.list.push('=');
-        self.list.push_str(value);
+        Self { list }
     }
 
     /// The value of a vendor's member.
@@ -132,15 +101,10 @@ impl Tracestate {
     ///
     /// A key or a value that no member can have.
     pub fn insert(&self, key: &str, value: &str) -> Result<Self, TracestateError> {
-        check_key(key.as_bytes())?;
-        check_value(value.as_bytes())?;
-        let mut state = Self::default();
-        state.push(key, value, self.list.len() + key.len() + value.len() + 2);
-        let others = self.iter().filter(|(k, _)| *k != key);
-        for (key, value) in others.take(MAX_MEMBERS - 1) {
-            state.push(key, value, 0);
-        }
-        Ok(state)
+        let new = check_member((key, value))?;
+        let others = self.iter().filter(|(known, _)| *known != key);
+        let members: Members<'_> = [new].into_iter().chain(others).take(MAX_MEMBERS).collect();
+        Ok(Self::of_members(&members))
     }
 
     /// Takes a member away.
@@ -161,26 +125,20 @@ impl Tracestate {
             excess = excess.saturating_sub(if goes { length + 1 } else { 0 });
             goes
         };
-        let members: Vec<_> = self.iter().collect();
-        let length = |(key, value): &(&str, &str)| key.len() + 1 + value.len();
+        let mut members: Members<'_> = self.iter().collect();
+        let length = |(key, value): &Member<'_>| key.len() + 1 + value.len();
         // From the right, so that of the long ones, too, the latest stays.
-        let mut kept: Vec<_> = members.into_iter().rev().collect();
-        kept.retain(|member| length(member) <= LONG_MEMBER || !goes(length(member)));
-        kept.retain(|member| !goes(length(member)));
-        let mut state = Self::default();
-        for (key, value) in kept.into_iter().rev() {
-            state.push(key, value, bytes);
-        }
-        state
+        members.reverse();
+        members.retain(|member| length(member) <= LONG_MEMBER || !goes(length(member)));
+        members.retain(|member| !goes(length(member)));
+        members.reverse();
+        Self::of_members(&members)
     }
 
     /// The members that are wanted, in their order.
     pub(super) fn retain(&self, mut is_wanted: impl FnMut(&str, &str) -> bool) -> Self {
-        let mut state = Self::default();
-        for (key, value) in self.iter().filter(|(k, v)| is_wanted(k, v)) {
-            state.push(key, value, self.list.len());
-        }
-        state
+        let members: Members<'_> = self.iter().filter(|(k, v)| is_wanted(k, v)).collect();
+        Self::of_members(&members)
     }
 }
 
@@ -255,7 +213,40 @@ impl fmt::Debug for TracestateError {
 
 impl Error for TracestateError {}
 
-fn parse_member(member: &[u8]) -> Result<(&str, &str), TracestateError> {
+/// Key and value, both valid.
+pub(super) type Member<'a> = (&'a str, &'a str);
+
+/// The members that came, of which each key is there once.
+pub(super) type Members<'a> = SmallVec<[Member<'a>; 8]>;
+
+/// Reads the values of all headers, without a copy.
+pub(super) fn parse_members<'a>(
+    headers: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Members<'a>, TracestateError> {
+    let mut members = Members::new();
+    let mut received = 0;
+    for header in headers {
+        let listed = header.split(|byte| *byte == b',').map(trim_ows);
+        for member in listed.filter(|member| !member.is_empty()) {
+            received += 1;
+            if received > MAX_MEMBERS {
+                return Err(TracestateError(Problem::Members));
+            }
+            let (key, value) = parse_member(member)?;
+            if members.iter().all(|(known, _)| *known != key) {
+                members.push((key, value));
+            }
+        }
+    }
+    Ok(members)
+}
+
+/// A member that may come from somebody less strict.
+pub(super) fn check_member((key, value): Member<'_>) -> Result<Member<'_>, TracestateError> {
+    Ok((check_key(key.as_bytes())?, check_value(value.as_bytes())?))
+}
+
+fn parse_member(member: &[u8]) -> Result<Member<'_>, TracestateError> {
     let equals = member.iter().position(|byte| *byte == b'=');
     let (key, value) = member.split_at(equals.ok_or(TracestateError(Problem::Key))?);
     Ok((check_key(key)?, check_value(&value[1..])?))
