@@ -138,7 +138,8 @@ fn trace_ids(called: &[Called]) -> BTreeSet<&str> {
     called.iter().map(|call| call.trace().unwrap()[0]).collect()
 }
 
-/// Only what is known goes on: section 3.2.2.5.3.
+/// Only what is known goes on: section 3.2.2.5.3. An SDK forgets flags of spans that
+/// are not sampled, but not their list.
 #[tokio::test]
 async fn flags_go_on_with_every_call() -> Result<()> {
     let flags = [
@@ -152,8 +153,11 @@ async fn flags_go_on_with_every_call() -> Result<()> {
     for path in PATHS {
         for (received, sent) in flags {
             let traceparent = format!("00-{TRACE_ID}-{PARENT_ID}-{received}");
-            for call in ask(path, &[("traceparent", &traceparent)], 2).await? {
-                assert_eq!(call.trace()?[2], sent, "{received} at {path}");
+            for list in ["", "foo=1", "foo@@bar=1"] {
+                let headers = [("traceparent", &*traceparent), ("tracestate", list)];
+                for call in ask(path, &headers, 2).await? {
+                    assert_eq!(call.trace()?[2], sent, "{headers:?} at {path}");
+                }
             }
         }
     }
