@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Path, Request};
-use axum::http::{Method, StatusCode, header::CONTENT_TYPE};
+use axum::http::{self, Method, StatusCode, header::CONTENT_TYPE};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -227,7 +227,7 @@ impl Service {
     }
 
     async fn request(&self, method: Method, path: &str) -> Result<(StatusCode, String)> {
-        let request = axum::http::Request::builder()
+        let request = http::Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address))
             .body(Body::empty())?;
