@@ -208,11 +208,12 @@ pub(super) fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<TraceConte
     })
 }
 
-/// `None` without a header.
+/// `None` without a valid member.
 pub(super) fn read_baggage(carrier: &(impl Carrier + ?Sized)) -> Option<Baggage> {
     let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
     carrier.each_header(BAGGAGE, &mut |value| headers.push(value));
-    (!headers.is_empty()).then(|| Baggage::parse(headers))
+    let baggage = Baggage::parse(headers);
+    (!baggage.is_empty()).then_some(baggage)
 }
 
 fn to_sdk(baggage: Baggage) -> opentelemetry::baggage::Baggage {
