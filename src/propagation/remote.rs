@@ -1,7 +1,6 @@
 //! A remote trace in an OpenTelemetry context, and out of it again.
 
 use std::num::{NonZeroU64, NonZeroU128};
-use std::sync::LazyLock;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -29,14 +28,6 @@ struct Beside {
     tracestate: Option<Tracestate>,
 }
 
-/// An empty list, but not [`TraceState::NONE`]: both are passed on to all spans of
-/// their trace, and only this one says that the trace came from elsewhere, with its
-/// random flag not set. It costs nothing, unlike what stands [`Beside`].
-static NOT_RANDOM: LazyLock<TraceState> = LazyLock::new(|| {
-    let one = TraceState::from_key_value([("a", "b")]).unwrap_or_default();
-    one.delete("a").unwrap_or_default()
-});
-
 impl TraceContext {
     /// The trace that `context` is part of. `random_ids` says whether traces that
     /// start here have random ids.
@@ -49,7 +40,8 @@ impl TraceContext {
         let random = match beside {
             Some(beside) => beside.random,
             None if has_random_flag(span.trace_flags().to_u8()) => true,
-            None => !span.is_remote() && is_assumed_random(span.trace_state(), random_ids),
+            // Of a span that was started here nothing else is known.
+            None => !span.is_remote() && random_ids,
         };
         let listed = beside.and_then(|beside| beside.tracestate.as_ref());
         Some(Self {
@@ -67,12 +59,10 @@ impl TraceContext {
     pub(super) fn put_into(self, context: &Context, random_ids: bool) -> Context {
         let traceparent = self.traceparent;
         let trace_id = TraceId::from(traceparent.trace_id().get());
-        let (mut listed, refused) = to_sdk(self.tracestate);
-        if listed == TraceState::NONE && !traceparent.is_random() {
-            listed.clone_from(&NOT_RANDOM);
-        }
-        // A span that is not recorded loses its parent's flags.
-        let is_known = traceparent.is_random() == is_assumed_random(&listed, random_ids);
+        let (listed, refused) = to_sdk(self.tracestate);
+        // A span that is not recorded loses its parent's flags, and a sampler may set
+        // any list: neither tells it from the span of a trace that started here.
+        let is_known = traceparent.is_random() == random_ids;
         let span = SpanContext::new(
             trace_id,
             SpanId::from(traceparent.parent_id().get()),
@@ -97,12 +87,6 @@ impl Beside {
         let beside = context.get::<Self>()?;
         (beside.trace_id == trace_id).then_some(beside)
     }
-}
-
-/// Of a span of which nothing else is known: whether its trace started here, with
-/// a random id.
-fn is_assumed_random(listed: &TraceState, random_ids: bool) -> bool {
-    random_ids && *listed != *NOT_RANDOM
 }
 
 /// As the SDK's type, with the whole list if the SDK refuses some of it.
