@@ -50,7 +50,8 @@ impl TraceContext {
                 .random(random),
             tracestate: match listed {
                 Some(received) => with_changes(received, span.trace_state()),
-                None => from_sdk(span.trace_state()),
+                // The SDK's type is less strict: what nobody may send stays here.
+                None => Tracestate::from_members(span.trace_state()),
             },
         })
     }
@@ -103,11 +104,6 @@ fn to_sdk(list: Tracestate) -> (TraceState, Option<Tracestate>) {
 fn accepted_by_the_sdk(list: &Tracestate) -> TraceState {
     let is_accepted = |member: &(&str, &str)| TraceState::from_key_value([*member]).is_ok();
     TraceState::from_key_value(list.iter().filter(is_accepted)).unwrap_or_default()
-}
-
-/// The SDK's type is less strict: what nobody may send stays here.
-fn from_sdk(state: &TraceState) -> Tracestate {
-    Tracestate::from_members(state).unwrap_or_default()
 }
 
 /// The list that was received, with what a sampler has changed since in the part

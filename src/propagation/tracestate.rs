@@ -65,8 +65,9 @@ impl Tracestate {
         Ok(state)
     }
 
-    /// Of members that are not known to be valid.
-    pub(super) fn from_members<'a, M>(members: M) -> Result<Self, TracestateError>
+    /// Of members that are not known to be valid: what is not, or comes again, is left
+    /// out.
+    pub(super) fn from_members<'a, M>(members: M) -> Self
     where
         M: IntoIterator<Item = (&'a str, &'a str)> + Copy,
     {
@@ -76,13 +77,13 @@ impl Tracestate {
         let expected = lengths.sum();
         let mut state = Self::default();
         for (key, value) in members {
-            state.push(
-                check_key(key.as_bytes())?,
-                check_value(value.as_bytes())?,
-                expected,
-            );
+            let is_valid =
+                check_key(key.as_bytes()).is_ok() && check_value(value.as_bytes()).is_ok();
+            if is_valid && state.get(key).is_none() {
+                state.push(key, value, expected);
+            }
         }
-        Ok(state)
+        state
     }
 
     /// Adds at the right, with room for `expected` bytes at first.
