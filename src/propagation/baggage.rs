@@ -80,11 +80,15 @@ impl Baggage {
             value,
             properties: properties.trim_matches([' ', '\t']),
         };
+        // First, because what comes after costs as much as the member that is there.
+        if !new.can_be_carried() {
+            return false;
+        }
         let same = self.members.iter().position(|member| member.key == key);
         let before = same.map_or(0, |at| self.members[at].as_member().bytes());
         let others = self.members.len() - usize::from(same.is_some());
         let bytes = self.bytes - before + new.bytes();
-        if !new.can_be_carried() || !is_within_limits(others + 1, bytes) {
+        if !is_within_limits(others + 1, bytes) {
             return false;
         }
         self.bytes = bytes;

@@ -35,8 +35,8 @@ pub trait Carrier {
 
 /// A message whose headers can be written.
 pub trait CarrierMut {
-    /// Sets the header to one value, which is printable ASCII. `name` is made of
-    /// lowercase letters and dashes.
+    /// Sets the header to one value, which is printable ASCII, or a tab where baggage
+    /// has properties. `name` is made of lowercase letters and dashes.
     fn set_header(&mut self, name: &'static str, value: String);
 
     /// Takes away all values of the header.

@@ -242,11 +242,12 @@ fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<ReceivedTrace<'_>> {
     })
 }
 
-/// `None` without a header.
+/// `None` without a valid member.
 fn read_baggage(carrier: &(impl Carrier + ?Sized)) -> Option<Baggage> {
     let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
     carrier.each_header(BAGGAGE, &mut |value| headers.push(value));
-    (!headers.is_empty()).then(|| Baggage::parse(headers))
+    let baggage = Baggage::parse(headers);
+    (!baggage.is_empty()).then_some(baggage)
 }
 
 fn to_sdk(baggage: Baggage) -> opentelemetry::baggage::Baggage {

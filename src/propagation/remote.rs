@@ -1,7 +1,6 @@
 //! A remote trace in an OpenTelemetry context, and out of it again.
 
 use std::num::{NonZeroU64, NonZeroU128};
-use std::sync::LazyLock;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -9,7 +8,7 @@ use opentelemetry::trace::{
 };
 
 use super::traceparent::{Traceparent, has_random_flag};
-use super::tracestate::{Member, Members, Tracestate, check_member};
+use super::tracestate::{Member, Members, Tracestate, check_member, push_unless_known};
 
 /// What a message says of its trace.
 pub(super) struct ReceivedTrace<'m> {
@@ -34,14 +33,6 @@ struct Beside {
     tracestate: Option<Tracestate>,
 }
 
-/// An empty list, but not [`TraceState::NONE`]: both are passed on to all spans of
-/// their trace, and only this one says that the trace came from elsewhere, with its
-/// random flag not set. It costs nothing, unlike what stands [`Beside`].
-static NOT_RANDOM: LazyLock<TraceState> = LazyLock::new(|| {
-    let one = TraceState::from_key_value([("a", "b")]).unwrap_or_default();
-    one.delete("a").unwrap_or_default()
-});
-
 impl SentTrace {
     /// The trace that `context` is part of. `random_ids` says whether traces that
     /// start here have random ids.
@@ -54,7 +45,8 @@ impl SentTrace {
         let random = match beside {
             Some(beside) => beside.random,
             None if has_random_flag(span.trace_flags().to_u8()) => true,
-            None => !span.is_remote() && is_assumed_random(span.trace_state(), random_ids),
+            // Of a span that was started here nothing else is known.
+            None => !span.is_remote() && random_ids,
         };
         let listed = beside.and_then(|beside| beside.tracestate.as_ref());
         Some(Self {
@@ -74,12 +66,10 @@ impl ReceivedTrace<'_> {
     pub(super) fn put_into(self, context: &Context, random_ids: bool) -> Context {
         let traceparent = self.traceparent;
         let trace_id = TraceId::from(traceparent.trace_id().get());
-        let (mut listed, refused) = to_sdk(&self.members);
-        if listed == TraceState::NONE && !traceparent.is_random() {
-            listed.clone_from(&NOT_RANDOM);
-        }
-        // A span that is not recorded loses its parent's flags.
-        let is_known = traceparent.is_random() == is_assumed_random(&listed, random_ids);
+        let (listed, refused) = to_sdk(&self.members);
+        // A span that is not recorded loses its parent's flags, and a sampler may set
+        // any list: neither tells it from the span of a trace that started here.
+        let is_known = traceparent.is_random() == random_ids;
         let span = SpanContext::new(
             trace_id,
             SpanId::from(traceparent.parent_id().get()),
@@ -106,12 +96,6 @@ impl Beside {
     }
 }
 
-/// Of a span of which nothing else is known: whether its trace started here, with
-/// a random id.
-fn is_assumed_random(listed: &TraceState, random_ids: bool) -> bool {
-    random_ids && *listed != *NOT_RANDOM
-}
-
 /// As the SDK's type, with the whole list if the SDK refuses some of it.
 fn to_sdk(members: &[Member<'_>]) -> (TraceState, Option<Tracestate>) {
     if members.is_empty() {
@@ -129,14 +113,16 @@ fn accepted_by_the_sdk<'a>(members: impl Iterator<Item = Member<'a>>) -> TraceSt
     TraceState::from_key_value(members.filter(is_accepted)).unwrap_or_default()
 }
 
-/// The SDK's type is less strict: a list that nobody may send stays here.
+/// What nobody may send, the SDK's type being less strict, stays here.
 fn from_sdk(state: &TraceState) -> Tracestate {
-    let members = state.into_iter().map(check_member);
-    let members: Result<Members<'_>, _> = members.collect();
-    members.map_or_else(
-        |_| Tracestate::default(),
-        |members| Tracestate::of_members(&members),
-    )
+    let mut members = Members::new();
+    for member in state
+        .into_iter()
+        .filter_map(|member| check_member(member).ok())
+    {
+        push_unless_known(&mut members, member);
+    }
+    Tracestate::of_members(&members)
 }
 
 /// The list that was received, with what a sampler has changed since in the part

@@ -232,13 +232,17 @@ pub(super) fn parse_members<'a>(
             if received > MAX_MEMBERS {
                 return Err(TracestateError(Problem::Members));
             }
-            let (key, value) = parse_member(member)?;
-            if members.iter().all(|(known, _)| *known != key) {
-                members.push((key, value));
-            }
+            push_unless_known(&mut members, parse_member(member)?);
         }
     }
     Ok(members)
+}
+
+/// The first of several members with one key stays.
+pub(super) fn push_unless_known<'a>(members: &mut Members<'a>, member: Member<'a>) {
+    if members.iter().all(|(known, _)| *known != member.0) {
+        members.push(member);
+    }
 }
 
 /// A member that may come from somebody less strict.
