@@ -20,25 +20,30 @@ type Message = (&'static str, &'static [(&'static str, &'static str)]);
 
 const TRACEPARENT: (&str, &str) = (
     "traceparent",
-    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-);
-const RANDOM: (&str, &str) = (
-    "traceparent",
     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03",
+);
+/// As peers send it that know Level 1 only, and nothing of the random flag.
+const LEVEL_1: (&str, &str) = (
+    "traceparent",
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 );
 const ONE: (&str, &str) = ("tracestate", "rojo=00f067aa0ba902b7");
 const TWO: (&str, &str) = ("tracestate", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
 const BAGGAGE: (&str, &str) = ("baggage", "tenant=acme,connector=okta");
 
-const TRACES: [Message; 6] = [
+const TRACES: [Message; 7] = [
     ("nothing", &[]),
     ("traceparent", &[TRACEPARENT]),
-    ("random", &[RANDOM]),
-    ("one_member", &[RANDOM, ONE]),
-    ("one_member_level_1", &[TRACEPARENT, ONE]),
+    ("level_1", &[LEVEL_1]),
+    ("one_member", &[TRACEPARENT, ONE]),
+    ("one_member_level_1", &[LEVEL_1, ONE]),
     ("two_members", &[TRACEPARENT, TWO]),
+    ("two_members_level_1", &[LEVEL_1, TWO]),
 ];
-const WITH_BAGGAGE: [Message; 2] = [("baggage", &[BAGGAGE]), ("all", &[RANDOM, TWO, BAGGAGE])];
+const WITH_BAGGAGE: [Message; 2] = [
+    ("baggage", &[BAGGAGE]),
+    ("all", &[TRACEPARENT, TWO, BAGGAGE]),
+];
 
 pub(super) fn all() -> Vec<Case> {
     let traces = TRACES.into_iter().flat_map(|message| {
@@ -83,6 +88,8 @@ fn compare(
                 black_box(propagator.extract_from(black_box(&headers)));
             });
         }),
+        case("hop", "ours", |watch, it| hop(watch, it, &(it.ours)())),
+        case("hop", "sdk", |watch, it| hop(watch, it, &*(it.sdk)())),
         case("inject", "ours", |watch, it| {
             inject(watch, it, &(it.ours)())
         }),
@@ -123,6 +130,18 @@ fn inject(watch: &mut Stopwatch, setup: &Setup, propagator: &dyn TextMapPropagat
         propagator.inject_context(black_box(&context), &mut injector);
     });
     setup.check(&headers);
+}
+
+/// A message comes in, and its trace goes out.
+fn hop(watch: &mut Stopwatch, setup: &Setup, propagator: &dyn TextMapPropagator) {
+    let received = setup.headers();
+    let mut sent = HeaderMap::new();
+    watch.repeat(WARM_UP, |_| {
+        let context = propagator.extract(&HeaderExtractor(black_box(&received)));
+        let mut injector = HeaderInjector(black_box(&mut sent));
+        propagator.inject_context(&context, &mut injector);
+    });
+    setup.check(&sent);
 }
 
 /// A message, and who reads it.
