@@ -257,7 +257,7 @@ fn without_a_tracer_the_message_is_passed_on_as_it_came() {
         let span = info_span!("enabled", traceparent = TRACEPARENT);
         span.in_scope(|| {
             propagation::W3cPropagator::new()
-                .inject_into(&opentelemetry::Context::current(), &mut current)
+                .inject_into(&opentelemetry::Context::current(), &mut current);
         });
         assert_eq!(current["traceparent"], TRACEPARENT);
         consume(&message)
