@@ -1,4 +1,4 @@
-//! HTTP: one trace from client to server, with the fields and names that
+//! HTTP and gRPC: one trace from client to server, with the fields and names that
 //! OpenTelemetry's semantic conventions ask for.
 //!
 //! | what | with the feature |
@@ -6,6 +6,10 @@
 #![cfg_attr(
     feature = "tower-http",
     doc = "| server spans by `tower_http`'s `TraceLayer`: [`trace_layer`], [`ServerSpan`] | `tower-http` |"
+)]
+#![cfg_attr(
+    feature = "tower-http",
+    doc = "| the same for gRPC: [`grpc_trace_layer`], [`GrpcServerSpan`] | `tower-http` |"
 )]
 #![cfg_attr(
     feature = "axum",
@@ -18,6 +22,10 @@
 #![cfg_attr(
     feature = "tower",
     doc = "| the trace in the headers of responses: [`TraceResponseLayer`] | `tower` |"
+)]
+#![cfg_attr(
+    feature = "tonic",
+    doc = "| interceptors for gRPC: [`InjectTrace`], [`ExtractTrace`] | `tonic` |"
 )]
 //! | headers of `reqwest`, `hyper` and others: `span.inject_into(headers)` | `http` |
 //!
@@ -47,6 +55,10 @@
 
 #[cfg(feature = "tower")]
 mod client;
+#[cfg(feature = "tower-http")]
+mod grpc_server;
+#[cfg(feature = "tonic")]
+mod interceptor;
 #[cfg(any(feature = "tower", feature = "tower-http"))]
 mod method;
 #[cfg(feature = "tower")]
@@ -58,6 +70,12 @@ mod url;
 
 #[cfg(feature = "tower")]
 pub use client::{ClientFuture, ClientLayer, ClientService, UrlTemplate};
+#[cfg(feature = "tower-http")]
+pub use grpc_server::{
+    GrpcServerSpan, GrpcTraceLayer, OnGrpcFailure, OnGrpcResponse, grpc_trace_layer,
+};
+#[cfg(feature = "tonic")]
+pub use interceptor::{ExtractTrace, InjectTrace, RemoteTrace};
 #[cfg(feature = "tower")]
 pub use response::{TraceResponseFuture, TraceResponseLayer, TraceResponseService};
 #[cfg(feature = "tower-http")]
