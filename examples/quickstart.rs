@@ -227,7 +227,7 @@ impl Service {
     }
 
     async fn request(&self, method: Method, path: &str) -> Result<(StatusCode, String)> {
-        let request = axum::http::Request::builder()
+        let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address))
             .body(Body::empty())?;
