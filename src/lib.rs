@@ -102,6 +102,8 @@ mod cut;
 mod error;
 mod gatherer;
 mod handle;
+#[cfg(feature = "http")]
+pub mod http;
 mod instrument;
 mod kind;
 mod labels;

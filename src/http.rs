@@ -1,0 +1,107 @@
+//! HTTP and gRPC: one trace from client to server, with the fields and names that
+//! OpenTelemetry's semantic conventions ask for.
+//!
+//! | what | with the feature |
+//! |---|---|
+#![cfg_attr(
+    feature = "tower-http",
+    doc = "| server spans by `tower_http`'s `TraceLayer`: [`trace_layer`], [`ServerSpan`] | `tower-http` |"
+)]
+#![cfg_attr(
+    feature = "tower-http",
+    doc = "| the same for gRPC: [`grpc_trace_layer`], [`GrpcServerSpan`] | `tower-http` |"
+)]
+#![cfg_attr(
+    feature = "axum",
+    doc = "| their names by the route that axum matched | `axum` |"
+)]
+#![cfg_attr(
+    feature = "tower",
+    doc = "| client spans and headers of outgoing requests: [`ClientLayer`] | `tower` |"
+)]
+#![cfg_attr(
+    feature = "tower",
+    doc = "| the trace in the headers of responses: [`TraceResponseLayer`] | `tower` |"
+)]
+#![cfg_attr(
+    feature = "tonic",
+    doc = "| interceptors for gRPC: [`InjectTrace`], [`ExtractTrace`] | `tonic` |"
+)]
+//! | headers of `reqwest`, `hyper` and others: `span.inject_into(headers)` | `http` |
+//!
+//! Nothing here reads, buffers or replaces a body: what is streamed, server-sent
+//! events and upgrades to websockets work as they do without it.
+//!
+//! # Reqwest
+//!
+//! Headers of a `reqwest::Request` are an `http::HeaderMap`, and so is what
+//! `RequestBuilder::headers` takes:
+//!
+//! ```
+//! use tracing::instrument;
+//! use tracing_meter::propagation::SpanPropagation as _;
+//!
+//! #[instrument(skip_all, fields(otel.kind = "client"))]
+//! async fn fetch(client: reqwest::Client, url: reqwest::Url) -> reqwest::Result<String> {
+//!     let mut request = client.get(url).build()?;
+//!     tracing::Span::current().inject_into(request.headers_mut());
+//!     client.execute(request).await?.error_for_status()?.text().await
+//! }
+//! ```
+#![cfg_attr(
+    feature = "tower",
+    doc = "\nWith a client span for each request it goes below a [`ClientLayer`], as shown there."
+)]
+
+#[cfg(feature = "tower")]
+mod client;
+#[cfg(feature = "tower-http")]
+mod grpc_server;
+#[cfg(feature = "tonic")]
+mod interceptor;
+#[cfg(any(feature = "tower", feature = "tower-http"))]
+mod method;
+#[cfg(feature = "tower")]
+mod response;
+#[cfg(feature = "tower-http")]
+mod server;
+#[cfg(any(feature = "tower", feature = "tower-http"))]
+mod url;
+
+#[cfg(feature = "tower")]
+pub use client::{ClientFuture, ClientLayer, ClientService, UrlTemplate};
+#[cfg(feature = "tower-http")]
+pub use grpc_server::{
+    GrpcServerSpan, GrpcTraceLayer, OnGrpcFailure, OnGrpcResponse, grpc_trace_layer,
+};
+#[cfg(feature = "tonic")]
+pub use interceptor::{ExtractTrace, InjectTrace, RemoteTrace};
+#[cfg(feature = "tower")]
+pub use response::{TraceResponseFuture, TraceResponseLayer, TraceResponseService};
+#[cfg(feature = "tower-http")]
+pub use server::{OnServerFailure, OnServerResponse, ServerSpan, ServerTraceLayer, trace_layer};
+
+/// The field `error.type` where nothing better is known.
+#[cfg(any(feature = "tower", feature = "tower-http"))]
+const OTHER: &str = "_OTHER";
+
+/// Says that what the span stands for has failed.
+#[cfg(any(feature = "tower", feature = "tower-http"))]
+fn record_error(span: &tracing::Span, error_type: &str) {
+    span.record("error.type", error_type);
+    span.record("otel.status_code", "ERROR");
+}
+
+/// The field `network.protocol.version`.
+#[cfg(any(feature = "tower", feature = "tower-http"))]
+fn protocol_version(version: http::Version) -> Option<&'static str> {
+    use http::Version;
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}

@@ -1,0 +1,261 @@
+//! Server spans for `tower_http::trace::TraceLayer`.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::header::{FORWARDED, USER_AGENT};
+use http::{Extensions, HeaderMap, Request, Response};
+use tower_http::classify::{ServerErrorsAsFailures, ServerErrorsFailureClass, SharedClassifier};
+use tower_http::trace::{MakeSpan, OnFailure, OnResponse, TraceLayer};
+use tracing::field::{Empty, display};
+use tracing::{Span, info_span};
+
+use super::method::{KnownMethods, SpanName};
+use super::url::{DEFAULT_SCHEME, Query, Server};
+use super::{OTHER, protocol_version, record_error};
+use crate::propagation::SpanPropagation as _;
+
+/// What [`trace_layer`] makes.
+pub type ServerTraceLayer = TraceLayer<
+    SharedClassifier<ServerErrorsAsFailures>,
+    ServerSpan,
+    (),
+    OnServerResponse,
+    (),
+    (),
+    OnServerFailure,
+>;
+
+/// A span for each request to a server, in the trace that its client sent.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// # use opentelemetry::trace::TracerProvider as _;
+/// # use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+/// # use tower::ServiceExt as _;
+/// # use tracing_meter::propagation;
+/// # use tracing_subscriber::prelude::*;
+/// # let exporter = InMemorySpanExporter::default();
+/// # let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+/// # let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("doc"));
+/// # let _default = tracing_subscriber::registry().with(propagation::layer(otel)).set_default();
+///
+/// let app = Router::new()
+///     .route("/kv/{key}", get(async || "value"))
+///     .layer(tracing_meter::http::trace_layer());
+///
+/// let request = http::Request::get("/kv/a")
+///     .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// app.oneshot(request.body(String::new())?).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+///
+/// let spans = exporter.get_finished_spans()?;
+#[cfg_attr(
+    feature = "axum",
+    doc = "assert_eq!(spans[0].name, \"GET /kv/{key}\");"
+)]
+/// assert_eq!(spans[0].parent_span_id.to_string(), "b7ad6b7169203331");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Put it onto the whole router, behind its last route: layers that are added later
+/// are outside of the span. A span lasts until the body of the response was sent or
+/// dropped. Settings are those of a [`ServerSpan`]:
+/// `trace_layer().make_span_with(ServerSpan::new().scheme("https"))`. No events are
+/// emitted; `on_request` and the others of [`TraceLayer`] are free for that.
+#[must_use]
+pub fn trace_layer() -> ServerTraceLayer {
+    TraceLayer::new_for_http()
+        .make_span_with(ServerSpan::new())
+        .on_request(())
+        .on_response(OnServerResponse)
+        .on_body_chunk(())
+        .on_eos(())
+        .on_failure(OnServerFailure)
+}
+
+/// Makes the span of a request to a server, by the [semantic conventions][spec].
+///
+/// It is of the level INFO and has the target `tracing_meter::http::server`. Its name
+/// for OpenTelemetry is `{method} {route}`, or the method alone where no route matched.
+/// It continues the trace of the request's headers; headers that are not valid are
+/// ignored, and the span is what it would have been. Its fields:
+///
+/// | field | source |
+/// |---|---|
+/// | `http.request.method` | a known method, or `_OTHER` |
+/// | `http.request.method_original` | a method that is not known |
+/// | `http.route` | [`route`](Self::route), or axum's `MatchedPath` (feature `axum`) |
+/// | `url.path`, `url.query` | the request target, with signatures `REDACTED` |
+/// | `url.scheme` | `Forwarded`, `X-Forwarded-Proto`, the target, or [`scheme`](Self::scheme) |
+/// | `server.address`, `server.port` | the target, or `Host` |
+/// | `network.protocol.version` | `1.0`, `1.1`, `2` or `3` |
+/// | `user_agent.original` | `User-Agent` |
+/// | `http.response.status_code` | [`OnServerResponse`] |
+/// | `error.type`, `otel.status_code` | [`OnServerResponse`], [`OnServerFailure`] |
+///
+/// [spec]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
+#[derive(Clone, Debug)]
+pub struct ServerSpan {
+    methods: KnownMethods,
+    route: RouteOf,
+    scheme: &'static str,
+}
+
+type RouteOf = fn(&Extensions) -> Option<Cow<'_, str>>;
+
+impl ServerSpan {
+    /// With the defaults that are said above.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            methods: KnownMethods::default(),
+            route: |_| None,
+            scheme: DEFAULT_SCHEME,
+        }
+    }
+
+    /// Where a framework other than axum keeps the template of the route that matched,
+    /// `/users/{id}` for example. There must be few of them: a path is no route.
+    ///
+    /// ```
+    /// use tracing_meter::http::ServerSpan;
+    ///
+    /// #[derive(Clone)]
+    /// struct Template(String);
+    ///
+    /// let span = ServerSpan::new()
+    ///     .route(|extensions| Some(extensions.get::<Template>()?.0.as_str().into()));
+    /// ```
+    #[must_use]
+    pub fn route(mut self, route: fn(&Extensions) -> Option<Cow<'_, str>>) -> Self {
+        self.route = route;
+        self
+    }
+
+    /// The scheme of requests that do not tell theirs, as those of HTTP/1.1 do not:
+    /// `https` where the service itself ends TLS. The default is `http`.
+    #[must_use]
+    pub fn scheme(mut self, scheme: &'static str) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// The methods that are not `_OTHER`, in the place of the default, which are those of
+    /// RFC 9110 with PATCH and QUERY. Their case matters.
+    #[must_use]
+    pub fn known_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.methods = KnownMethods::new(methods);
+        self
+    }
+
+    fn route_of<'e>(&self, extensions: &'e Extensions) -> Option<Cow<'e, str>> {
+        let route = (self.route)(extensions);
+        #[cfg(feature = "axum")]
+        let route = route.or_else(|| {
+            let matched = extensions.get::<axum::extract::MatchedPath>()?;
+            Some(matched.as_str().into())
+        });
+        route
+    }
+
+    fn scheme_of<B>(&self, request: &Request<B>) -> &'static str {
+        forwarded_scheme(request.headers())
+            .or_else(|| known_scheme(request.uri().scheme_str()?))
+            .unwrap_or(self.scheme)
+    }
+}
+
+impl Default for ServerSpan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> MakeSpan<B> for ServerSpan {
+    fn make_span(&mut self, request: &Request<B>) -> Span {
+        let (uri, headers) = (request.uri(), request.headers());
+        let method = self.methods.fields(request.method());
+        let route = self.route_of(request.extensions());
+        let server = Server::of(uri, headers);
+        let query = uri.query().map(Query).map(display);
+        let user_agent = headers.get(USER_AGENT).and_then(|it| it.to_str().ok());
+        let span = info_span!(
+            "http.server",
+            otel.name = %SpanName(method, route.as_deref()),
+            otel.kind = "server",
+            otel.status_code = Empty,
+            otel.status_description = Empty,
+            http.request.method = method.method,
+            http.request.method_original = method.original,
+            http.route = route.as_deref(),
+            http.response.status_code = Empty,
+            error.type = Empty,
+            url.path = uri.path(),
+            url.query = query,
+            url.scheme = self.scheme_of(request),
+            server.address = server.map(|it| it.address),
+            server.port = server.and_then(|it| it.port),
+            network.protocol.version = protocol_version(request.version()),
+            user_agent.original = user_agent,
+            // It has no value. `propagation::pass_through` enables spans by its name.
+            traceparent = Empty,
+        );
+        // Without a subscriber there is nobody to continue it.
+        let _ = span.continue_from(headers);
+        span
+    }
+}
+
+/// Records the status of a response: `http.response.status_code`, and for 5xx that the
+/// span has failed, with the status as `error.type`. A 4xx is the client's error, and
+/// leaves a server's span as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnServerResponse;
+
+impl<B> OnResponse<B> for OnServerResponse {
+    fn on_response(self, response: &Response<B>, _latency: Duration, span: &Span) {
+        let status = response.status();
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            record_error(span, status.as_str());
+        }
+    }
+}
+
+/// Records that a service failed without a response: `error.type` is `_OTHER`, because
+/// all that is known of the error is its text, which describes the status.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnServerFailure;
+
+impl OnFailure<ServerErrorsFailureClass> for OnServerFailure {
+    fn on_failure(&mut self, class: ServerErrorsFailureClass, _latency: Duration, span: &Span) {
+        // A status was seen by `OnServerResponse`.
+        if let ServerErrorsFailureClass::Error(error) = class {
+            record_error(span, OTHER);
+            span.record("otel.status_description", error);
+        }
+    }
+}
+
+/// The scheme that the client used, as the first proxy saw it.
+fn forwarded_scheme(headers: &HeaderMap) -> Option<&'static str> {
+    let first =
+        |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.to_owned());
+    let forwarded = headers.get(FORWARDED).and_then(|value| {
+        let first = first(value)?;
+        let mut pairs = first.split(';').filter_map(|pair| pair.split_once('='));
+        let (_, scheme) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case("proto"))?;
+        known_scheme(scheme.trim().trim_matches('"'))
+    });
+    forwarded.or_else(|| known_scheme(first(headers.get("x-forwarded-proto")?)?.trim()))
+}
+
+/// Anybody may send a header: there is a bound to what is taken from it.
+fn known_scheme(scheme: &str) -> Option<&'static str> {
+    ["http", "https"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(scheme))
+}
