@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -44,7 +45,10 @@ impl Receiver {
 
     /// All spans so far.
     pub(crate) fn spans(&self) -> Vec<Received> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -58,10 +62,15 @@ impl TraceService for Receiver {
         for of_resource in request.into_inner().resource_spans {
             let attributes = of_resource.resource.unwrap_or_default().attributes;
             let name = attributes.iter().find(|it| it.key == "service.name");
-            let name = name.and_then(|it| it.value.clone()).unwrap_or_default();
-            let service = format!("{:?}", name.value);
+            let service = match name.and_then(|it| it.value.clone()?.value) {
+                Some(Value::StringValue(name)) => name,
+                _ => String::new(),
+            };
             let spans = of_resource.scope_spans.into_iter().flat_map(|it| it.spans);
-            received.extend(spans.map(|span| Received { service: service.clone(), span }));
+            received.extend(spans.map(|span| Received {
+                service: service.clone(),
+                span,
+            }));
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
