@@ -7,12 +7,13 @@ use metrics_tracing_context::TracingContextLayer;
 use metrics_util::layers::Layer as _;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tracing::Subscriber;
-use tracing_opentelemetry::MetricsLayer;
-use tracing_subscriber::Registry;
+use tracing_meter::propagation;
+use tracing_opentelemetry::{MetricsLayer, OpenTelemetryLayer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::run::exporters::{Otel, Prometheus};
 use crate::run::harness::Stopwatch;
@@ -46,13 +47,28 @@ where
 
 /// Exports each span at once, to a counter.
 pub(crate) fn opentelemetry_layer(operation: &Operation, watch: &mut Stopwatch) {
+    with_opentelemetry_layer(|layer| layer, operation, watch);
+}
+
+/// The same, around which ours looks for messages.
+pub(crate) fn opentelemetry_layer_and_ours(operation: &Operation, watch: &mut Stopwatch) {
+    with_opentelemetry_layer(propagation::layer, operation, watch);
+}
+
+fn with_opentelemetry_layer<L>(
+    wrap: fn(OpenTelemetryLayer<Registry, SdkTracer>) -> L,
+    operation: &Operation,
+    watch: &mut Stopwatch,
+) where
+    L: Layer<Registry> + Send + Sync + 'static,
+{
     let spans = CountedSpans::default();
     let provider = SdkTracerProvider::builder()
         .with_sampler(Sampler::AlwaysOn)
         .with_simple_exporter(spans.clone())
         .build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("bench"));
-    under(Registry::default().with(layer), operation, watch);
+    under(Registry::default().with(wrap(layer)), operation, watch);
     if let Some(times) = watch.counted() {
         assert_eq!(spans.count() as u64, times, "spans are missing");
     }

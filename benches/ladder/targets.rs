@@ -19,6 +19,7 @@ disabled_debug/fmt                 event/disabled/fmt_and_ours  event/disabled/f
 disabled_span/fmt                  span/disabled/fmt_and_ours   span/disabled/fmt               +0.5
 span/hand_written                  span/measured/ours           span/measured/hand_written      0.90
 facade_counter_2/metrics_macro     event/counter_2/ours_facade  call/counter_2/metrics_macro    1.00
+propagating_span/opentelemetry     span/measured/opentelemetry_layer_and_ours span/measured/opentelemetry_layer +20
 facade_span/manual_macros          span/measured/ours_facade    span/measured/manual_macros     0.90
 ";
 

@@ -1,6 +1,6 @@
 //! What spans carry of remote traces where no tracer does.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt as _;
@@ -14,25 +14,48 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 ///
 /// It is there for spans that the OpenTelemetry layer sees, too: whether it does cannot
 /// be found out without starting the span.
-struct Carried(Context);
+struct Carried {
+    context: Context,
+    /// Where the span is counted.
+    count: &'static AtomicU32,
+}
 
-static IS_ANY_CARRIED: AtomicBool = AtomicBool::new(false);
+/// How many spans carry a context, by a part of their ids: nobody need look for what
+/// nobody carries. An entered span takes a look at one of these, and no lock.
+static COUNTS: [AtomicU32; 1024] = [const { AtomicU32::new(0) }; 1024];
 
 /// Lets a span carry a context.
 pub(super) fn carry<'s, S: LookupSpan<'s> + 's>(span: &SpanRef<'s, S>, context: Context) {
-    span.extensions_mut().replace(Carried(context));
-    IS_ANY_CARRIED.store(true, Ordering::Relaxed);
+    let count = count_of(&span.id());
+    count.fetch_add(1, Ordering::Relaxed);
+    let carried = Carried { context, count };
+    span.extensions_mut().replace(carried);
 }
 
 /// The context that a span carries itself.
 pub(super) fn carried<'s, S: LookupSpan<'s> + 's>(span: &SpanRef<'s, S>) -> Option<Context> {
     let extensions = span.extensions();
-    Some(extensions.get::<Carried>()?.0.clone())
+    Some(extensions.get::<Carried>()?.context.clone())
 }
 
-/// Whether any span has carried a context. If none has, nobody need look.
-pub(super) fn is_any_carried() -> bool {
-    IS_ANY_CARRIED.load(Ordering::Relaxed)
+/// Whether a span may carry a context.
+pub(super) fn may_carry(id: &Id) -> bool {
+    count_of(id).load(Ordering::Relaxed) > 0
+}
+
+/// The registry's ids hold a place in their low bits, and a thread in the high ones.
+fn count_of(id: &Id) -> &'static AtomicU32 {
+    const THREAD_SHIFT: u32 = 38;
+    let id = id.into_u64();
+    let part = (id ^ (id >> THREAD_SHIFT)) % COUNTS.len() as u64;
+    #[allow(clippy::cast_possible_truncation, reason = "less than their number")]
+    &COUNTS[part as usize]
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The context of a span's own: of its tracer, or else what it carries. Starts the span

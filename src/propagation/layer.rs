@@ -13,7 +13,7 @@ use tracing_subscriber::layer::{Context, Identity};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::active::{activate, deactivate};
-use super::carried::{carried, carry, is_any_carried, nearest_context};
+use super::carried::{carried, carry, may_carry, nearest_context};
 use super::fields::{ReceivedFields, are_fields_of};
 use super::forward::forward_to_inner;
 use super::propagator::Received;
@@ -149,10 +149,9 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         self.inner.on_enter(id, ctx.clone());
-        if !is_any_carried() {
-            return;
-        }
-        if let Some(context) = ctx.span(id).and_then(|span| carried(&span)) {
+        if may_carry(id)
+            && let Some(context) = ctx.span(id).and_then(|span| carried(&span))
+        {
             activate(id, context);
         }
     }

@@ -5,6 +5,7 @@ use crate::run::harness::Case;
 use crate::run::operations::{INHERITED_SPAN, MACRO_INHERITED_SPAN, MEASURED_SPAN, PLAIN_SPAN};
 use crate::run::peers::{
     hand_written, manual_macros, manual_sdk, metrics_tracing_context, opentelemetry_layer,
+    opentelemetry_layer_and_ours,
 };
 use crate::run::stacks::{
     fmt_alone, fmt_and_ours, no_op, no_subscriber, ours, ours_facade, ours_facade_inheriting,
@@ -22,7 +23,8 @@ pub(super) fn all() -> Vec<Case> {
         ("fmt_and_ours", fmt_and_ours),
         ("manual_sdk", manual_sdk),
     ];
-    let plain: [Who; 2] = [
+    let plain: [Who; 3] = [
+        ("opentelemetry_layer_and_ours", opentelemetry_layer_and_ours),
         ("opentelemetry_layer", opentelemetry_layer),
         ("hand_written", hand_written),
     ];
