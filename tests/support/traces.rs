@@ -2,10 +2,13 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]
 
+use std::sync::LazyLock;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{
     InMemorySpanExporter, Sampler, SdkTracer, SdkTracerProvider, ShouldSample, SpanData,
 };
+use tracing::Dispatch;
 
 pub const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 pub const PARENT_ID: &str = "b7ad6b7169203331";
@@ -26,12 +29,18 @@ pub struct Traces {
     provider: SdkTracerProvider,
 }
 
+/// While a process has one subscriber, `tracing-core` asks nobody else what a callsite is
+/// to be. A test that is the second one in that moment would lose its spans.
+static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
+
 impl Traces {
     pub fn new() -> Self {
         Self::sampled(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
     }
 
     pub fn sampled(sampler: impl ShouldSample + 'static) -> Self {
+        LazyLock::force(&OTHERS);
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder()
             .with_sampler(sampler)
