@@ -1,4 +1,4 @@
-//! Metrics from the `tracing` that you already write.
+//! Metrics, and one trace across processes, from the `tracing` that you already write.
 //!
 //! `tracing-meter` is a [`tracing_subscriber::Layer`]. It recognises spans and
 //! events by the names of their fields and turns them into counters, gauges,
@@ -80,6 +80,14 @@
 //! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
 //! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
 //! - [`MeterHandle`] lists what is measured, and each [`Problem`].
+#![cfg_attr(
+    feature = "propagation",
+    doc = "- [`propagation`] continues W3C traces on spans, and passes them on."
+)]
+#![cfg_attr(
+    feature = "http",
+    doc = "- [`http`] has server and client spans for HTTP and gRPC."
+)]
 //!
 //! # What may be relied upon
 //!
@@ -141,7 +149,13 @@ pub use sink::OtelSink;
 pub use sink::{Handle, LogSink, MemorySink, Sink, Snapshot};
 
 /// The README's programs compile.
-#[cfg(all(doctest, feature = "otel", feature = "prometheus"))]
+#[cfg(all(
+    doctest,
+    feature = "otel",
+    feature = "prometheus",
+    feature = "axum",
+    feature = "tower"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
