@@ -72,15 +72,15 @@ fn compare(
     let case = |what: &str, who: &str, run: fn(&mut Stopwatch, &Setup)| {
         let setup = Setup { message, ours, sdk };
         Case::new(format!("{what}/{name}/{who}"), move |watch| {
-            run(watch, &setup)
+            run(watch, &setup);
         })
     };
     vec![
         case("extract", "ours", |watch, it| {
-            extract(watch, it, &(it.ours)())
+            extract(watch, it, &(it.ours)());
         }),
         case("extract", "sdk", |watch, it| {
-            extract(watch, it, &*(it.sdk)())
+            extract(watch, it, &*(it.sdk)());
         }),
         case("extract", "ours_carrier", |watch, it| {
             let (propagator, headers) = ((it.ours)(), it.headers());
@@ -91,7 +91,7 @@ fn compare(
         case("hop", "ours", |watch, it| hop(watch, it, &(it.ours)())),
         case("hop", "sdk", |watch, it| hop(watch, it, &*(it.sdk)())),
         case("inject", "ours", |watch, it| {
-            inject(watch, it, &(it.ours)())
+            inject(watch, it, &(it.ours)());
         }),
         case("inject", "sdk", |watch, it| inject(watch, it, &*(it.sdk)())),
         case("inject", "ours_carrier", |watch, it| {
