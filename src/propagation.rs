@@ -6,13 +6,12 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
+//!
+//! use opentelemetry::trace::TracerProvider as _;
+//! use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 //! use tracing::{Span, info_span, instrument};
 //! use tracing_meter::propagation::{self, SpanPropagation};
 //! use tracing_subscriber::prelude::*;
-//! # use opentelemetry::trace::TracerProvider as _;
-//! # let exporter = opentelemetry_sdk::trace::InMemorySpanExporter::default();
-//! # let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
-//! #     .with_simple_exporter(exporter.clone()).build();
 //!
 //! type Headers = BTreeMap<String, String>;
 //!
@@ -30,6 +29,8 @@
 //! }
 //!
 //! // `propagation::layer` around the layer of `tracing_opentelemetry` does the first.
+//! let exporter = InMemorySpanExporter::default();
+//! let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
 //! let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("app"));
 //! let subscriber = tracing_subscriber::registry().with(propagation::layer(otel));
 //!
@@ -71,7 +72,8 @@
 //!   logged: anybody may send it.
 //! - What is set in what comes in, and OpenTelemetry's types do not hold, goes out again:
 //!   long keys, keys with two `@`, the random flag, of spans that nobody samples, too.
-//! - A service without a tracer passes `traceparent` and `tracestate` on as they came.
+//! - A service without a tracer passes `traceparent` and `tracestate` on as they came, but
+//!   for blanks, empty members and what a higher version or an unknown flag says.
 //!
 //! [spec]: https://www.w3.org/TR/trace-context-2/
 //! [W3C Baggage]: https://www.w3.org/TR/baggage/
