@@ -267,6 +267,21 @@ fn without_a_tracer_the_message_is_passed_on_as_it_came() {
 }
 
 #[test]
+fn a_span_that_is_entered_twice_is_left_twice() {
+    let subscriber = tracing_subscriber::registry().with(propagation::pass_through());
+    let is_live = || opentelemetry::Context::current().has_active_span();
+
+    tracing::subscriber::with_default(subscriber, || {
+        let span = info_span!("consume", traceparent = TRACEPARENT);
+        span.in_scope(|| {
+            span.in_scope(|| assert!(is_live()));
+            assert!(is_live());
+        });
+        assert!(!is_live());
+    });
+}
+
+#[test]
 fn where_the_tracer_does_not_see_the_span_its_children_continue_the_trace() {
     let traces = Traces::new();
     let otel = tracing_opentelemetry::layer()

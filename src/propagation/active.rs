@@ -10,18 +10,17 @@ thread_local! {
     static ENTERED: RefCell<Entered> = const { RefCell::new(Entered(Vec::new())) };
 }
 
-/// The spans that were entered with a context of theirs, the latest last.
-struct Entered(Vec<(Id, ContextGuard)>);
+/// The spans with a context of theirs that were entered, the latest last. A span may be
+/// entered more than once.
+struct Entered(Vec<(Id, Option<ContextGuard>)>);
 
 /// Makes the context of a span that is entered the current one, unless that is part of
 /// the same trace already, by the span's tracer.
 pub(super) fn activate(id: &Id, context: Context) {
     let trace_of = |context: &Context| context.span().span_context().trace_id();
-    if Context::map_current(trace_of) == trace_of(&context) {
-        return;
-    }
+    let is_there = Context::map_current(trace_of) == trace_of(&context);
     let _ = ENTERED.try_with(|entered| {
-        let guard = context.attach();
+        let guard = (!is_there).then(|| context.attach());
         entered.borrow_mut().0.push((id.clone(), guard));
     });
 }
