@@ -74,11 +74,11 @@ async fn main() -> Result<()> {
         print_tree(root, &report.spans, 0);
     }
     println!("\nThe flags that the second process saw, and what was counted:\n");
-    for (order, traceparent) in &report.delivered {
-        println!("  order {order}: {}", &traceparent[53..]);
+    for (order, headers) in &report.delivered {
+        println!("  order {order}: {}", &headers["traceparent"][53..]);
     }
     for (metric, count) in &report.counted {
-        println!("  {metric} {count}");
+        println!("  {metric} {}", count.unwrap_or(f64::NAN));
     }
     Ok(())
 }
@@ -87,16 +87,29 @@ async fn main() -> Result<()> {
 pub(crate) const ORDERS: usize = 6;
 
 /// Where the orders come from that nobody samples.
-pub(crate) const NOT_SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-02";
+pub(crate) const NOT_SAMPLED: Origin = Origin {
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-02",
+    tracestate: "shop@@eu=1",
+    baggage: "tenant=acme",
+};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) traceparent: &'static str,
+    pub(crate) tracestate: &'static str,
+    pub(crate) baggage: &'static str,
+}
+
+pub(crate) type Headers = BTreeMap<String, String>;
 
 /// What came of it.
 pub(crate) struct Report {
     /// The spans of both processes, as the receiver got them.
     pub(crate) spans: Vec<Received>,
-    /// The `traceparent` of each order, as the second process got it.
-    pub(crate) delivered: BTreeMap<usize, String>,
+    /// The headers of each order's trace, as the second process got them.
+    pub(crate) delivered: BTreeMap<usize, Headers>,
     /// Metrics by their names, of both processes.
-    pub(crate) counted: BTreeMap<&'static str, f64>,
+    pub(crate) counted: BTreeMap<&'static str, Option<f64>>,
 }
 
 /// Sends all orders through. `second` starts the second process with the receiver's
@@ -126,7 +139,7 @@ pub(crate) async fn run(second: &dyn Fn(&str) -> Result<Command>) -> Result<Repo
 
     let delivered_count = second.end().await?;
     let measured = telemetry.end().await?;
-    let count = |metric, labels: &[_]| measured.value(metric, labels).unwrap_or_default();
+    let count = |metric, labels: &[_]| measured.value(metric, labels);
     let counted = BTreeMap::from([
         ("orders.published", count("orders.published", &[])),
         (
@@ -134,7 +147,7 @@ pub(crate) async fn run(second: &dyn Fn(&str) -> Result<Command>) -> Result<Repo
             count("orders.relayed", &[("outcome", "ok")]),
         ),
         ("orders.relaying", count("orders.relaying", &[])),
-        ("orders.delivered", delivered_count),
+        ("orders.delivered", Some(delivered_count)),
     ]);
     Ok(Report {
         spans: receiver.spans(),
@@ -143,13 +156,17 @@ pub(crate) async fn run(second: &dyn Fn(&str) -> Result<Command>) -> Result<Repo
     })
 }
 
-/// The origin of a trace, or a child of one that was not sampled.
-#[instrument(skip_all, fields(traceparent = origin))]
+/// The root of a trace, or the child of an origin's.
+#[instrument(skip_all, fields(
+    traceparent = origin.map(|it| it.traceparent),
+    tracestate = origin.map(|it| it.tracestate),
+    baggage = origin.map(|it| it.baggage),
+))]
 async fn place(
     client: &Client,
     shop: SocketAddr,
     order: usize,
-    origin: Option<&str>,
+    origin: Option<Origin>,
 ) -> Result<()> {
     post_to(client, shop, "/orders", order).await?;
     Ok(())
@@ -187,12 +204,12 @@ async fn relay_all(
     client: &Client,
     second: SocketAddr,
     mut messages: UnboundedReceiver<Message>,
-) -> Result<BTreeMap<usize, String>> {
+) -> Result<BTreeMap<usize, Headers>> {
     let mut delivered = BTreeMap::new();
     while delivered.len() < ORDERS {
         let message = messages.recv().await.ok_or("the shop has closed")?;
-        let traceparent = relay(client, second, &message).await?;
-        delivered.insert(message.order.parse()?, traceparent);
+        let headers = relay(client, second, &message).await?;
+        delivered.insert(message.order.parse()?, headers);
     }
     Ok(delivered)
 }
@@ -202,11 +219,13 @@ async fn relay_all(
     otel.kind = "consumer",
     traceparent = message.header("traceparent"),
     tracestate = message.header("tracestate"),
+    baggage = message.header("baggage"),
     calls.orders.relayed,
     in_flight.orders.relaying,
 ))]
-async fn relay(client: &Client, second: SocketAddr, message: &Message) -> Result<String> {
-    post_to(client, second, "/deliveries", message.order.parse()?).await
+async fn relay(client: &Client, second: SocketAddr, message: &Message) -> Result<Headers> {
+    let answer = post_to(client, second, "/deliveries", message.order.parse()?).await?;
+    Ok(serde_json::from_str(&answer)?)
 }
 
 /// The second process, until its input ends: it says where it listens, and what it
@@ -232,11 +251,15 @@ pub(crate) async fn deliver(endpoint: &str) -> Result<()> {
 const READY: &str = "second process: listens on ";
 const COUNTED: &str = "second process: counted ";
 
-/// Answers with the `traceparent` that came.
+/// Answers with the headers of the trace that came.
 #[instrument(skip_all, fields(started.orders.delivered))]
-fn store(headers: &HeaderMap, Json(_order): Json<usize>) -> String {
-    let traceparent = headers.get("traceparent").and_then(|it| it.to_str().ok());
-    traceparent.unwrap_or_default().to_owned()
+fn store(headers: &HeaderMap, Json(_order): Json<usize>) -> Json<Headers> {
+    let header = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    let names = ["traceparent", "tracestate", "baggage"];
+    Json(names.into_iter().filter_map(header).collect())
 }
 
 /// The second process, as the first one sees it.

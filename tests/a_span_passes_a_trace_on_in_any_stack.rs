@@ -262,6 +262,39 @@ fn a_span_that_the_tracer_does_not_see_gives_the_nearest_that_it_sees() {
 }
 
 #[test]
+fn what_a_filter_hides_is_no_hole_in_the_trace() {
+    for activation in [true, false] {
+        let traces = Traces::new();
+        let visible = filter_fn(|metadata| metadata.name() != "unseen");
+        let otel = otel(&traces).with_context_activation(activation);
+        let subscriber = tracing_subscriber::registry()
+            .with(propagation::layer(otel).with_filter(visible))
+            .with(Identity::new());
+
+        tracing::subscriber::with_default(subscriber, || {
+            let unseen = info_span!("unseen");
+            let message = headers([("traceparent", TRACEPARENT)]);
+            assert_eq!(unseen.continue_from(&message), Ok(true));
+            drop(info_span!(parent: &unseen, "explicit"));
+            let inside = unseen.in_scope(|| info_span!(parent: None, "root"));
+            drop(inside);
+            let inside = unseen.in_scope(|| info_span!("inside"));
+            drop(info_span!(parent: &inside, "explicit child"));
+            let _unseen = unseen.entered();
+            let _inside = inside.entered();
+            drop(info_span!("child"));
+        });
+
+        assert_eq!(origin(&traces.span("explicit")), remote());
+        let inside = traces.span("inside");
+        assert_eq!(origin(&inside), remote());
+        assert_eq!(origin(&traces.span("explicit child")), child_of(&inside));
+        assert_eq!(origin(&traces.span("child")), child_of(&inside));
+        assert_ne!(origin(&traces.span("root")), remote());
+    }
+}
+
+#[test]
 fn a_span_that_has_started_says_so_and_is_linked() {
     #[instrument(skip_all)]
     fn handle(message: &Headers) {

@@ -66,6 +66,17 @@ pub(super) fn own_context(dispatch: &Dispatch, id: &Id) -> Option<Context> {
         .or_else(|| carried(&registry(dispatch)?.span(id)?))
 }
 
+/// Whether a tracer sees the span, which starts it.
+pub(super) fn has_tracer(dispatch: &Dispatch, id: &Id) -> bool {
+    get_otel_context(id, dispatch).is_some_and(|context| is_live(&context))
+}
+
+/// The context of the nearest span that carries one, from `id` outwards.
+pub(super) fn nearest_carried(dispatch: &Dispatch, id: &Id) -> Option<Context> {
+    let mut scope = registry(dispatch)?.span(id)?.scope();
+    scope.find_map(|span| may_carry(&span.id()).then(|| carried(&span))?)
+}
+
 /// The context of the nearest span that has one, from `id` outwards.
 pub(super) fn nearest_context(dispatch: &Dispatch, id: &Id) -> Option<Context> {
     let Some(span) = registry(dispatch).and_then(|registry| registry.span(id)) else {

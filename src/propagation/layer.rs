@@ -13,7 +13,9 @@ use tracing_subscriber::layer::{Context, Identity};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::active::{activate, deactivate};
-use super::carried::{carried, carry, may_carry, nearest_context};
+use super::carried::{
+    carried, carry, has_tracer, is_live, may_carry, nearest_carried, nearest_context,
+};
 use super::fields::{ReceivedFields, are_fields_of};
 use super::forward::forward_to_inner;
 use super::propagator::Received;
@@ -105,17 +107,61 @@ impl<L> PropagationLayer<L> {
         (!received.is_empty()).then(|| (received.put_into(&self.around(attrs)), is_trace))
     }
 
+    /// The context that a span takes from one around it which carries it, and which the
+    /// inner layer does not see, because it is filtered.
+    fn inherited_context<S>(
+        &self,
+        attrs: &Attributes<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<OtelContext>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if attrs.is_root() || attrs.is_contextual() && OtelContext::map_current(is_live) {
+            return None;
+        }
+        let current = ctx.current_span();
+        let around = attrs.parent().or_else(|| current.id())?;
+        let subscriber = self.subscriber()?;
+        let carried = nearest_carried(&subscriber, around)?;
+        // A parent with a context of its own needs no other.
+        let is_seen = attrs.parent().is_some() && has_tracer(&subscriber, around);
+        (!is_seen).then_some(carried)
+    }
+
     /// The context that the span would be created in.
     fn around(&self, attrs: &Attributes<'_>) -> OtelContext {
         match attrs.parent() {
             Some(parent) => {
-                let subscriber = self.subscriber.get().and_then(WeakDispatch::upgrade);
-                let context = subscriber.and_then(|it| nearest_context(&it, parent));
+                let context = self
+                    .subscriber()
+                    .and_then(|it| nearest_context(&it, parent));
                 context.unwrap_or_default()
             }
             None if attrs.is_root() => OtelContext::new(),
             None => OtelContext::current(),
         }
+    }
+
+    fn subscriber(&self) -> Option<Dispatch> {
+        self.subscriber.get()?.upgrade()
+    }
+
+    /// Lets the inner layer take `context` for what is around the span: that of a contextual
+    /// span is the current one, so a span with an explicit parent, or none, is made one.
+    fn create_in<S>(
+        &self,
+        context: OtelContext,
+        attrs: &Attributes<'_>,
+        id: &Id,
+        ctx: Context<'_, S>,
+    ) where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        let _current = context.attach();
+        let contextual = Attributes::new(attrs.metadata(), attrs.values());
+        self.inner.on_new_span(&contextual, id, ctx);
     }
 }
 
@@ -126,15 +172,12 @@ where
 {
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let Some((context, is_trace)) = self.remote_context(attrs) else {
-            return self.inner.on_new_span(attrs, id, ctx);
+            return match self.inherited_context(attrs, &ctx) {
+                Some(context) => self.create_in(context, attrs, id, ctx),
+                None => self.inner.on_new_span(attrs, id, ctx),
+            };
         };
-        {
-            // A contextual span's parent is what is current. A span with an explicit
-            // parent, or none, is made contextual for that.
-            let _current = context.clone().attach();
-            let contextual = Attributes::new(attrs.metadata(), attrs.values());
-            self.inner.on_new_span(&contextual, id, ctx.clone());
-        }
+        self.create_in(context.clone(), attrs, id, ctx.clone());
         if let Some(span) = ctx.span(id) {
             carry(&span, context);
         }
