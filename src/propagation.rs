@@ -90,6 +90,7 @@ mod propagator;
 mod remote;
 mod span;
 mod traceparent;
+mod tracer;
 mod tracestate;
 
 pub use baggage::Baggage;

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, ContextGuard};
 use tracing_core::span::Id;
 
@@ -10,26 +9,29 @@ thread_local! {
     static ENTERED: RefCell<Entered> = const { RefCell::new(Entered(Vec::new())) };
 }
 
-/// The spans with a context of theirs that were entered, the latest last. A span may be
-/// entered more than once.
-struct Entered(Vec<(Id, Option<ContextGuard>)>);
+/// The spans with a context of theirs that were entered, the latest last.
+struct Entered(Vec<(Whose, ContextGuard)>);
 
-/// Makes the context of a span that is entered the current one, unless that is part of
-/// the same trace already, by the span's tracer.
-pub(super) fn activate(id: &Id, context: Context) {
-    let trace_of = |context: &Context| context.span().span_context().trace_id();
-    let is_there = Context::map_current(trace_of) == trace_of(&context);
+/// A span, and the layer that it is of: the spans of two subscribers may have one id.
+#[derive(PartialEq, Eq)]
+pub(super) struct Whose {
+    pub(super) layer: usize,
+    pub(super) span: Id,
+}
+
+/// Makes the context of a span that is entered the current one.
+pub(super) fn activate(whose: Whose, context: Context) {
     let _ = ENTERED.try_with(|entered| {
-        let guard = (!is_there).then(|| context.attach());
-        entered.borrow_mut().0.push((id.clone(), guard));
+        let guard = context.attach();
+        entered.borrow_mut().0.push((whose, guard));
     });
 }
 
 /// Undoes it when the span is left.
-pub(super) fn deactivate(id: &Id) {
+pub(super) fn deactivate(whose: &Whose) {
     let guard = ENTERED.try_with(|entered| {
         let entered = &mut entered.borrow_mut().0;
-        let at = entered.iter().rposition(|(entered, _)| entered == id)?;
+        let at = entered.iter().rposition(|(entered, _)| entered == whose)?;
         Some(entered.remove(at))
     });
     // Whatever the context owned may be dropped here, outside of the borrow.

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
-use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use super::tracer::tracer_context;
 
 /// The remote context that a span continues, in its extensions.
 ///
@@ -61,14 +61,7 @@ impl Drop for Carried {
 /// The context of a span's own: of its tracer, or else what it carries. Starts the span
 /// for its tracer.
 pub(super) fn own_context(dispatch: &Dispatch, id: &Id) -> Option<Context> {
-    get_otel_context(id, dispatch)
-        .filter(is_live)
-        .or_else(|| carried(&registry(dispatch)?.span(id)?))
-}
-
-/// Whether a tracer sees the span, which starts it.
-pub(super) fn has_tracer(dispatch: &Dispatch, id: &Id) -> bool {
-    get_otel_context(id, dispatch).is_some_and(|context| is_live(&context))
+    tracer_context(dispatch, id).or_else(|| carried(&registry(dispatch)?.span(id)?))
 }
 
 /// The context of the nearest span that carries one, from `id` outwards.
@@ -79,19 +72,14 @@ pub(super) fn nearest_carried(dispatch: &Dispatch, id: &Id) -> Option<Context> {
 
 /// The context of the nearest span that has one, from `id` outwards.
 pub(super) fn nearest_context(dispatch: &Dispatch, id: &Id) -> Option<Context> {
-    let Some(span) = registry(dispatch).and_then(|registry| registry.span(id)) else {
+    let Some(registry) = registry(dispatch) else {
         return own_context(dispatch, id);
     };
-    span.scope()
-        .find_map(|span| own_context(dispatch, &span.id()))
+    let mut scope = registry.span(id)?.scope();
+    scope.find_map(|span| own_context(dispatch, &span.id()))
 }
 
 /// The registry below all layers. A subscriber that stands on another keeps no contexts.
 pub(super) fn registry(dispatch: &Dispatch) -> Option<&Registry> {
     dispatch.downcast_ref()
-}
-
-/// Whether a context is part of a trace.
-pub(super) fn is_live(context: &Context) -> bool {
-    context.span().span_context().is_valid()
 }

@@ -12,13 +12,12 @@ use tracing_subscriber::filter::{FilterFn, Filtered};
 use tracing_subscriber::layer::{Context, Identity};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::active::{activate, deactivate};
-use super::carried::{
-    carried, carry, has_tracer, is_live, may_carry, nearest_carried, nearest_context,
-};
+use super::active::{Whose, activate, deactivate};
+use super::carried::{carried, carry, may_carry, nearest_carried, nearest_context};
 use super::fields::{ReceivedFields, are_fields_of};
 use super::forward::forward_to_inner;
 use super::propagator::Received;
+use super::tracer::{inside_tracer, is_inside_tracer, is_live, tracer_context};
 use crate::callsite_map::CallsiteMap;
 
 /// Wraps the OpenTelemetry layer, so that a span with a field `traceparent` continues
@@ -103,8 +102,17 @@ impl<L> PropagationLayer<L> {
         }
         let fields = ReceivedFields::of(attrs);
         let received = Received::read(&fields);
+        if received.is_empty() {
+            return None;
+        }
         let is_trace = received.trace.is_some();
-        (!received.is_empty()).then(|| (received.put_into(&self.around(attrs)), is_trace))
+        let around = match self.around(attrs) {
+            Some(around) => around,
+            None if is_trace => OtelContext::new(),
+            // Baggage alone is no reason to lose the parent.
+            None => return None,
+        };
+        Some((received.put_into(&around), is_trace))
     }
 
     /// The context that a span takes from one around it which carries it, and which the
@@ -125,21 +133,23 @@ impl<L> PropagationLayer<L> {
         let subscriber = self.subscriber()?;
         let carried = nearest_carried(&subscriber, around)?;
         // A parent with a context of its own needs no other.
-        let is_seen = attrs.parent().is_some() && has_tracer(&subscriber, around);
+        let is_seen = attrs.parent().is_some() && tracer_context(&subscriber, around).is_some();
         (!is_seen).then_some(carried)
     }
 
-    /// The context that the span would be created in.
-    fn around(&self, attrs: &Attributes<'_>) -> OtelContext {
+    /// The context that the span would be created in, if that is known.
+    fn around(&self, attrs: &Attributes<'_>) -> Option<OtelContext> {
         match attrs.parent() {
-            Some(parent) => {
-                let context = self
-                    .subscriber()
-                    .and_then(|it| nearest_context(&it, parent));
-                context.unwrap_or_default()
-            }
-            None if attrs.is_root() => OtelContext::new(),
-            None => OtelContext::current(),
+            Some(parent) => nearest_context(&self.subscriber()?, parent),
+            None if attrs.is_root() => Some(OtelContext::new()),
+            None => Some(OtelContext::current()),
+        }
+    }
+
+    fn whose(&self, id: &Id) -> Whose {
+        Whose {
+            layer: std::ptr::from_ref(self).addr(),
+            span: id.clone(),
         }
     }
 
@@ -161,7 +171,7 @@ impl<L> PropagationLayer<L> {
     {
         let _current = context.attach();
         let contextual = Attributes::new(attrs.metadata(), attrs.values());
-        self.inner.on_new_span(&contextual, id, ctx);
+        inside_tracer(|| self.inner.on_new_span(&contextual, id, ctx));
     }
 }
 
@@ -174,7 +184,7 @@ where
         let Some((context, is_trace)) = self.remote_context(attrs) else {
             return match self.inherited_context(attrs, &ctx) {
                 Some(context) => self.create_in(context, attrs, id, ctx),
-                None => self.inner.on_new_span(attrs, id, ctx),
+                None => inside_tracer(|| self.inner.on_new_span(attrs, id, ctx)),
             };
         };
         self.create_in(context.clone(), attrs, id, ctx.clone());
@@ -185,22 +195,29 @@ where
         let local = attrs
             .parent()
             .or_else(|| current.id().filter(|_| attrs.is_contextual()));
-        if let (true, Some(local)) = (is_trace, local) {
-            self.inner.on_follows_from(id, local, ctx.clone());
+        // To link a span that is just being started would wait for itself.
+        if is_trace
+            && !is_inside_tracer()
+            && let Some(local) = local
+        {
+            inside_tracer(|| self.inner.on_follows_from(id, local, ctx.clone()));
         }
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.inner.on_enter(id, ctx.clone());
+        inside_tracer(|| self.inner.on_enter(id, ctx.clone()));
+        // The tracer of a span has made its context the current one, or was told not to.
         if may_carry(id)
             && let Some(context) = ctx.span(id).and_then(|span| carried(&span))
+            && let Some(subscriber) = self.subscriber()
+            && tracer_context(&subscriber, id).is_none()
         {
-            activate(id, context);
+            activate(self.whose(id), context);
         }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        deactivate(id);
+        deactivate(&self.whose(id));
         self.inner.on_exit(id, ctx);
     }
 

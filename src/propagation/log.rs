@@ -9,7 +9,6 @@ use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId};
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
-use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::{Compact, Format, FormatFields, Full, Pretty, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
@@ -17,8 +16,9 @@ use tracing_subscriber::fmt::{self as fmt_layer, FmtContext, FormatEvent, MakeWr
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::carried::{carried, is_live, nearest_context};
+use super::carried::{carried, nearest_context};
 use super::forward::forward_to_inner;
+use super::tracer::{is_live, tracer_context};
 
 /// Puts `trace_id` and `span_id` on the lines of a `fmt` layer, of text and (feature
 /// `json`) of JSON, wherever an event happens in a trace.
@@ -152,23 +152,20 @@ impl<F, T> TraceIdsFormat<F, T> {
         if event.is_root() {
             return None;
         }
-        let Some(span) = event.parent() else {
-            let known = |span: SpanRef<'_, S>| span.scope().find_map(|span| known_ids(&span));
-            return Ids::of_current().or_else(|| known(ctx.lookup_current()?));
-        };
-        // The layer's own line about a span that is new, or that has ended: to look for its
-        // trace would start the one, and the other has none any more.
-        let is_about_a_span = event.metadata().is_span() && ctx.current_span().id() != Some(span);
-        if is_about_a_span {
-            return None;
+        if let (Some(span), true) = (event.parent(), event.metadata().is_span()) {
+            // The layer's own line about a span. It must not start one that is new.
+            return known_ids(&ctx.span(span)?);
         }
-        let subscriber = self.subscriber.get()?.upgrade()?;
-        Ids::of(&nearest_context(&subscriber, span)?)
+        let known = |span: SpanRef<'_, S>| span.scope().find_map(|span| known_ids(&span));
+        let current = ctx.current_span();
+        match event.parent().filter(|parent| current.id() != Some(parent)) {
+            None => Ids::of_current().or_else(|| known(ctx.lookup_current()?)),
+            Some(span) => Ids::of(&nearest_context(&self.subscriber.get()?.upgrade()?, span)?),
+        }
     }
 }
 
-/// In the extensions of a span whose context is not the current one while it is entered,
-/// because the OpenTelemetry layer does not activate it.
+/// In the extensions of a span that was entered.
 #[derive(Clone, Copy)]
 struct Ids {
     trace_id: TraceId,
@@ -215,7 +212,7 @@ impl<L> TraceIdsLayer<L> {
         let span = ctx.span(id)?;
         if span.extensions().get::<Ids>().is_none() {
             let subscriber = self.subscriber.get()?.upgrade()?;
-            let ids = Ids::of(&get_otel_context(id, &subscriber)?)?;
+            let ids = Ids::of(&tracer_context(&subscriber, id)?)?;
             span.extensions_mut().replace(ids);
         }
         Some(())
@@ -234,9 +231,7 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if Ids::of_current().is_none() {
-            self.capture(id, &ctx);
-        }
+        self.capture(id, &ctx);
         self.inner.on_enter(id, ctx);
     }
 

@@ -82,7 +82,9 @@ impl W3cPropagator {
 
     /// Whether the right-most 7 bytes of the ids of traces that start here are random,
     /// as those of the SDK's default generator are. With an id generator that makes
-    /// others, say `false`.
+    /// others, say `false`, to every propagator of the process; and inject the
+    /// [`nearest_context`](super::SpanPropagation::nearest_context) of a span by it, in the
+    /// place of `inject_into`, which takes them for random.
     #[must_use]
     pub const fn random_ids(mut self, random: bool) -> Self {
         self.random_ids = random;
@@ -104,7 +106,9 @@ impl W3cPropagator {
     /// The current context, as part of the trace and with the baggage that the carrier
     /// brings; as it is where the carrier brings none that is valid.
     pub fn extract_from(&self, carrier: &(impl Carrier + ?Sized)) -> Context {
-        Context::map_current(|current| self.extract_with(current, carrier))
+        // The current context is not borrowed while a carrier is called, which may be a
+        // user's: it could open a span.
+        self.extract_with(&Context::current(), carrier)
     }
 
     /// As [`extract_from`](Self::extract_from), with another context than the current.
@@ -161,6 +165,14 @@ impl Default for W3cPropagator {
 }
 
 impl TextMapPropagator for W3cPropagator {
+    fn inject(&self, injector: &mut dyn Injector) {
+        self.inject_context(&Context::current(), injector);
+    }
+
+    fn extract(&self, extractor: &dyn Extractor) -> Context {
+        self.extract_with_context(&Context::current(), extractor)
+    }
+
     /// An [`Injector`] can only set: clear the [`fields`](Self::fields) of what is used
     /// again, or inject into a [`CarrierInjector`](super::CarrierInjector), which does.
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {

@@ -11,9 +11,10 @@ use tracing_core::span::Id;
 use tracing_opentelemetry::{OpenTelemetrySpanExt as _, SetParentError};
 use tracing_subscriber::registry::LookupSpan as _;
 
-use super::carried::{carry, is_live, nearest_context, own_context, registry};
+use super::carried::{carry, nearest_context, own_context, registry};
 use super::carrier::{Carrier, CarrierMut};
 use super::propagator::{Received, W3cPropagator};
+use super::tracer::is_live;
 
 /// Continues and passes on traces with `tracing` spans, whatever layers there are.
 ///
@@ -46,7 +47,8 @@ pub trait SpanPropagation {
     /// Makes the span a child of the one that the message comes from.
     ///
     /// Answers whether the message has a valid trace. If not, the span is what it would
-    /// have been, a root or a child of its local parent; the message's baggage is taken.
+    /// have been, a root or a child of its local parent; the message's baggage is taken if
+    /// that is possible yet.
     ///
     /// # Errors
     ///
@@ -87,10 +89,9 @@ impl SpanPropagation for Span {
             // It may be filtered from the layer, which cannot be seen from here.
             Ok(()) => _ = keep(self, context),
             Err(SetParentError::LayerNotFound) if keep(self, context) => {}
+            Err(_) if !is_trace => {}
             Err(error) => {
-                if is_trace {
-                    self.link_to(carrier);
-                }
+                self.link_to(carrier);
                 return Err(error.into());
             }
         }
