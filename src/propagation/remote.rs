@@ -69,7 +69,7 @@ impl ReceivedTrace<'_> {
         let (listed, refused) = to_sdk(&self.members);
         // A span that is not recorded loses its parent's flags, and a sampler may set
         // any list: neither tells it from the span of a trace that started here.
-        let is_known = traceparent.is_random() == random_ids;
+        let is_known = traceparent.is_random() && random_ids;
         let span = SpanContext::new(
             trace_id,
             SpanId::from(traceparent.parent_id().get()),
