@@ -93,7 +93,7 @@ mod traceparent;
 mod tracer;
 mod tracestate;
 
-pub use baggage::Baggage;
+pub use baggage::{Baggage, BaggageError};
 pub use carrier::{Carrier, CarrierInjector, CarrierMut};
 pub use layer::{PassThroughLayer, PropagationLayer, layer, pass_through};
 pub use log::{LineFormat, TraceIdsFormat, TraceIdsLayer, with_trace_ids};

@@ -205,6 +205,7 @@ fn baggage_without_a_trace_leaves_the_parent_alone() {
 
     assert_eq!(seen, ["a", "b", "c"].map(|tenant| Some(tenant.to_owned())));
     let parent = child_of(&traces.span("parent"));
+    assert_eq!(traces.span("contextual").links.len(), 0);
     assert_eq!(origin(&traces.span("contextual")), parent);
     assert_eq!(origin(&traces.span("explicit")), parent);
     assert_eq!(traces.span("root").parent_span_id, SpanId::INVALID);

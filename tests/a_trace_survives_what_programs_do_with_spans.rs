@@ -120,8 +120,8 @@ fn a_parent_that_is_not_known_is_not_lost_for_baggage() {
     let (layer, handle) = tracing_subscriber::reload::Layer::new(none);
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, || {
-        let later = tracing_opentelemetry::layer().with_tracer(traces.tracer());
-        handle.reload(propagation::layer(later)).unwrap();
+        let otel = tracing_opentelemetry::layer().with_tracer(traces.tracer());
+        handle.reload(propagation::layer(otel)).unwrap();
         let parent = info_span!("parent");
         drop(info_span!(parent: &parent, "child", traceparent = "", baggage = "a=1"));
         drop(info_span!(parent: &parent, "consume", traceparent = TRACEPARENT));

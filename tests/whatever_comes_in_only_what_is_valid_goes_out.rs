@@ -156,7 +156,7 @@ fn baggage() -> impl Strategy<Value = Baggage> {
     vec(member, 0..70).prop_map(|members| {
         let mut baggage = Baggage::default();
         for (key, value, properties) in members {
-            baggage.insert(&key, &value, properties);
+            let _ = baggage.insert(&key, &value, properties);
         }
         baggage
     })

@@ -1,6 +1,7 @@
 //! The `baggage` header.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
@@ -63,7 +64,8 @@ impl Baggage {
                     return baggage;
                 }
                 if let Some((key, value, properties)) = parse_member(member) {
-                    baggage.insert(key, &value, properties);
+                    // What is not valid is dropped, and the rest is kept.
+                    let _ = baggage.insert(key, &value, properties);
                 }
             }
         }
@@ -72,31 +74,31 @@ impl Baggage {
 
     /// Sets a value and its properties, `key` or `key=value` with semicolons between.
     ///
-    /// Answers whether the baggage holds it now: not if no header can carry it (a key
-    /// that is no token, properties that are none) or if it is over the limits.
-    pub fn insert(&mut self, key: &str, value: &str, properties: &str) -> bool {
+    /// # Errors
+    ///
+    /// No header can carry it (a key that is no token, properties that are none), or the
+    /// baggage would be over its limits. It is then what it was.
+    pub fn insert(&mut self, key: &str, value: &str, properties: &str) -> Result<(), BaggageError> {
         let new = Member {
             key,
             value,
             properties: properties.trim_matches([' ', '\t']),
         };
         // First, because what comes after costs as much as the member that is there.
-        if !new.can_be_carried() {
-            return false;
-        }
+        new.check()?;
         let same = self.members.iter().position(|member| member.key == key);
         let before = same.map_or(0, |at| self.members[at].as_member().bytes());
         let others = self.members.len() - usize::from(same.is_some());
         let bytes = self.bytes - before + new.bytes();
         if !is_within_limits(others + 1, bytes) {
-            return false;
+            return Err(BaggageError(Problem::Limit));
         }
         self.bytes = bytes;
         match same {
             Some(at) => self.members[at] = new.into(),
             None => self.members.push(new.into()),
         }
-        true
+        Ok(())
     }
 
     /// A value, decoded.
@@ -142,6 +144,55 @@ impl fmt::Display for Baggage {
     }
 }
 
+/// Why a member is not in a [`Baggage`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BaggageError(Problem);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Problem {
+    Key,
+    Properties,
+    Limit,
+}
+
+impl BaggageError {
+    /// The key is not a token.
+    #[must_use]
+    pub fn is_key(&self) -> bool {
+        self.0 == Problem::Key
+    }
+
+    /// The properties are not valid.
+    #[must_use]
+    pub fn is_properties(&self) -> bool {
+        self.0 == Problem::Properties
+    }
+
+    /// There would be more than 64 members, or more than 8192 bytes.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.0 == Problem::Limit
+    }
+}
+
+impl fmt::Display for BaggageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Problem::Key => "invalid baggage: a key that is no token",
+            Problem::Properties => "invalid baggage: properties that no member can have",
+            Problem::Limit => "invalid baggage: more than 64 members or 8192 bytes",
+        })
+    }
+}
+
+impl fmt::Debug for BaggageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for BaggageError {}
+
 /// The header's value for these members, each with a key of its own. What cannot be
 /// carried or is over the limits is left out: properties first, which leaves the value.
 pub(super) fn header<'a>(members: impl Iterator<Item = Member<'a>>) -> Option<String> {
@@ -153,7 +204,7 @@ pub(super) fn header<'a>(members: impl Iterator<Item = Member<'a>>) -> Option<St
             member.properties = "";
         }
         let with_it = bytes + member.bytes();
-        if member.can_be_carried() && is_within_limits(count + 1, with_it) {
+        if member.check().is_ok() && is_within_limits(count + 1, with_it) {
             header.push_str(if count == 0 { "" } else { "," });
             member.write(&mut header).ok()?;
             count += 1;
@@ -177,8 +228,14 @@ pub(super) struct Member<'a> {
 }
 
 impl Member<'_> {
-    fn can_be_carried(&self) -> bool {
-        is_token(self.key.as_bytes()) && are_properties(self.properties.as_bytes())
+    fn check(&self) -> Result<(), BaggageError> {
+        if !is_token(self.key.as_bytes()) {
+            return Err(BaggageError(Problem::Key));
+        }
+        if !are_properties(self.properties.as_bytes()) {
+            return Err(BaggageError(Problem::Properties));
+        }
+        Ok(())
     }
 
     /// How many bytes it takes in a header.
@@ -279,7 +336,7 @@ mod tests {
         ) {
             let mut sent = Baggage::default();
             for (key, value) in &members {
-                sent.insert(key, value, "");
+                let _ = sent.insert(key, value, "");
             }
             let mut hop = sent.clone();
             for _ in 0..3 {

@@ -43,7 +43,8 @@ pub trait CarrierMut {
     fn remove_header(&mut self, name: &'static str);
 }
 
-/// Lets any OpenTelemetry propagator write into a carrier.
+/// Lets an OpenTelemetry propagator of W3C headers write into a carrier. Headers of
+/// others, B3 or Jaeger, are not written.
 ///
 /// What the carrier holds of the W3C headers goes first, because nobody could take it
 /// away later: an [`Injector`] can only set.
@@ -70,7 +71,6 @@ impl<'c, C: CarrierMut + ?Sized> CarrierInjector<'c, C> {
 }
 
 impl<C: CarrierMut + ?Sized> Injector for CarrierInjector<'_, C> {
-    /// Headers that are not among W3C's are not written.
     fn set(&mut self, key: &str, value: String) {
         let ours = [TRACEPARENT, TRACESTATE, BAGGAGE];
         if let Some(name) = ours.into_iter().find(|name| name.eq_ignore_ascii_case(key)) {

@@ -10,7 +10,8 @@ use tracing_core::span::Attributes;
 use super::carrier::Carrier;
 use super::{BAGGAGE, TRACEPARENT, TRACESTATE};
 
-/// More than all headers of a message may have together.
+/// More than all headers of a message may have together. What is displayed has no end
+/// that could be known before.
 const MAX_TEXT: usize = 32 * 1024;
 
 /// Whether a callsite has the fields of a message.
@@ -44,7 +45,7 @@ impl Carrier for ReceivedFields {
 
 impl Visit for ReceivedFields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if Self::is_header(field.name()) && value.len() <= MAX_TEXT {
+        if Self::is_header(field.name()) {
             self.headers.push((field.name(), value.to_owned()));
         }
     }

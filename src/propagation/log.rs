@@ -24,7 +24,8 @@ use super::tracer::{is_live, tracer_context};
 /// `json`) of JSON, wherever an event happens in a trace.
 ///
 /// The ids are those of the event's span, or of the nearest span around it that is part
-/// of a trace, in hexadecimal digits as in a `traceparent`.
+/// of a trace, in hexadecimal digits as in a `traceparent`. An event with an explicit
+/// parent, `parent: &span`, starts that span for its tracer: continue its trace before.
 ///
 /// ```
 /// use tracing_meter::propagation;
@@ -66,11 +67,25 @@ where
     TraceIdsLayer { inner, subscriber }
 }
 
-/// A format of lines that ids can be put on.
+/// A format of lines that ids can be put on: `Full`, `Compact`, `Pretty`, and `Json` with
+/// the feature `json`.
 #[diagnostic::on_unimplemented(note = "lines of JSON need the feature `json` of tracing-meter")]
-pub trait LineFormat {
+pub trait LineFormat: sealed::Sealed {
     /// Puts the ids on a line, which has its line feed already.
+    #[doc(hidden)]
     fn put_ids_on(line: &mut String, trace_id: TraceId, span_id: SpanId);
+}
+
+mod sealed {
+    use tracing_subscriber::fmt::format;
+
+    /// Whoever writes lines of another form knows where ids go there.
+    pub trait Sealed {}
+    impl Sealed for format::Full {}
+    impl Sealed for format::Compact {}
+    impl Sealed for format::Pretty {}
+    #[cfg(feature = "json")]
+    impl Sealed for format::Json {}
 }
 
 impl LineFormat for Full {
@@ -96,8 +111,7 @@ impl LineFormat for Pretty {
 #[cfg(feature = "json")]
 impl LineFormat for fmt_layer::format::Json {
     fn put_ids_on(line: &mut String, trace_id: TraceId, span_id: SpanId) {
-        let comma = if line.starts_with("{}") { "" } else { "," };
-        let ids = format!(r#""trace_id":"{trace_id}","span_id":"{span_id}"{comma}"#);
+        let ids = format!(r#""trace_id":"{trace_id}","span_id":"{span_id}","#);
         line.insert_str(1, &ids);
     }
 }
