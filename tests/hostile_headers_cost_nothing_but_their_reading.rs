@@ -11,18 +11,27 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use opentelemetry::Context;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-use tracing_meter::propagation::W3cPropagator;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Event, Subscriber, info_span};
+use tracing_meter::propagation::{self, SpanPropagation as _, W3cPropagator};
+use tracing_subscriber::layer::{self, Layer};
+use tracing_subscriber::prelude::*;
 use w3c::{Headers, TRACEPARENT};
 
 #[test]
 fn hostile_headers_cost_nothing_but_their_reading() {
-    tracing::subscriber::set_global_default(CountsEvents).unwrap();
+    let tracer = SdkTracerProvider::default().tracer("hostile");
+    let otel = tracing_opentelemetry::layer().with_tracer(tracer);
+    let subscriber = tracing_subscriber::registry()
+        .with(propagation::layer(otel))
+        .with(CountsEvents);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let mut random = Random(1);
     for round in 0..10_000 {
         let received = hostile(round, &mut random);
         assert_is_harmless(&received);
+        assert_is_harmless_to_spans(&received);
     }
     assert_eq!(EVENTS.load(Ordering::Relaxed), 0);
 
@@ -44,6 +53,28 @@ fn assert_is_harmless(received: &Headers) {
     let bytes: usize = received.iter().map(|(_, value)| value.len()).sum();
     let bound = bytes + 64 * received.len() + 64 * 1024;
     assert!(cost <= bound, "{cost} bytes of {bytes}");
+    w3c::assert_may_be_sent(&sent);
+}
+
+/// By hand, and in the fields of a span.
+fn assert_is_harmless_to_spans(received: &Headers) {
+    let mut sent = Headers::new();
+    let span = info_span!("serve");
+    assert!(span.continue_from(received).is_ok());
+    span.in_scope(|| span.inject_into(&mut sent));
+    w3c::assert_may_be_sent(&sent);
+
+    let first = |name| {
+        let (_, value) = received.iter().find(|(key, _)| key == name)?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    };
+    let span = info_span!(
+        "consume",
+        traceparent = first("traceparent"),
+        tracestate = first("tracestate"),
+        baggage = first("baggage"),
+    );
+    span.in_scope(|| span.inject_into(&mut sent));
     w3c::assert_may_be_sent(&sent);
 }
 
@@ -123,27 +154,13 @@ impl Random {
 
 static EVENTS: AtomicU64 = AtomicU64::new(0);
 
-/// Every event and span of the process.
+/// Every event of the process.
 struct CountsEvents;
 
-impl Subscriber for CountsEvents {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        EVENTS.fetch_add(1, Ordering::Relaxed);
-        Id::from_u64(1)
-    }
-
-    fn event(&self, _: &Event<'_>) {
+impl<S: Subscriber> Layer<S> for CountsEvents {
+    fn on_event(&self, _: &Event<'_>, _: layer::Context<'_, S>) {
         EVENTS.fetch_add(1, Ordering::Relaxed);
     }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }
 
 thread_local! {
