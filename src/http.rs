@@ -56,6 +56,8 @@
 #[cfg(feature = "tower")]
 mod client;
 #[cfg(feature = "tower-http")]
+mod failures;
+#[cfg(feature = "tower-http")]
 mod grpc_server;
 #[cfg(feature = "tonic")]
 mod interceptor;
@@ -70,6 +72,8 @@ mod url;
 
 #[cfg(feature = "tower")]
 pub use client::{ClientFuture, ClientLayer, ClientService, UrlTemplate};
+#[cfg(feature = "tower-http")]
+pub use failures::{BodyFailures, ServerFailure, ServerFailures};
 #[cfg(feature = "tower-http")]
 pub use grpc_server::{
     GrpcServerSpan, GrpcTraceLayer, OnGrpcFailure, OnGrpcResponse, grpc_trace_layer,

@@ -224,19 +224,3 @@ async fn a_request_that_gets_no_response_fails_with_the_type_of_the_error() {
         assert_eq!(span.status, Status::error(""));
     }
 }
-
-#[tokio::test]
-async fn a_service_that_gives_no_response_has_failed() {
-    let traces = Traces::new();
-    let _default = subscribe(&traces);
-    let service = service_fn(async |_: Request<Body>| {
-        Err::<Response<Body>, _>(Box::<dyn Error + Send + Sync>::from("out of space"))
-    });
-    let server = trace_layer().layer(service);
-
-    assert!(server.oneshot(get("/")).await.is_err());
-
-    let server = the_one(&traces, &SpanKind::Server);
-    assert_eq!(fields(&server)["error.type"], "_OTHER");
-    assert_eq!(server.status, Status::error("out of space"));
-}

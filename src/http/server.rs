@@ -1,15 +1,17 @@
 //! Server spans for `tower_http::trace::TraceLayer`.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::time::Duration;
 
 use http::header::{FORWARDED, USER_AGENT};
 use http::{Extensions, HeaderMap, Request, Response};
-use tower_http::classify::{ServerErrorsAsFailures, ServerErrorsFailureClass, SharedClassifier};
+use tower_http::classify::{ServerErrorsFailureClass, SharedClassifier};
 use tower_http::trace::{MakeSpan, OnFailure, OnResponse, TraceLayer};
 use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
 
+use super::failures::{ServerFailure, ServerFailures};
 use super::method::{KnownMethods, SpanName};
 use super::url::{DEFAULT_SCHEME, Query, Server};
 use super::{OTHER, protocol_version, record_error};
@@ -17,7 +19,7 @@ use crate::propagation::SpanPropagation as _;
 
 /// What [`trace_layer`] makes.
 pub type ServerTraceLayer = TraceLayer<
-    SharedClassifier<ServerErrorsAsFailures>,
+    SharedClassifier<ServerFailures>,
     ServerSpan,
     (),
     OnServerResponse,
@@ -67,7 +69,7 @@ pub type ServerTraceLayer = TraceLayer<
 /// emitted; `on_request` and the others of [`TraceLayer`] are free for that.
 #[must_use]
 pub fn trace_layer() -> ServerTraceLayer {
-    TraceLayer::new_for_http()
+    TraceLayer::new(SharedClassifier::new(ServerFailures))
         .make_span_with(ServerSpan::new())
         .on_request(())
         .on_response(OnServerResponse)
@@ -225,19 +227,32 @@ impl<B> OnResponse<B> for OnServerResponse {
     }
 }
 
-/// Records that a service failed without a response: `error.type` is `_OTHER`, because
-/// all that is known of the error is its text, which describes the status.
+/// Records that a service failed without a response, or that the body of its response
+/// did: `error.type` is `_OTHER`, because all that is known of the error is its text,
+/// which describes the status. A 5xx was seen by [`OnServerResponse`], and stays.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OnServerFailure;
 
-impl OnFailure<ServerErrorsFailureClass> for OnServerFailure {
-    fn on_failure(&mut self, class: ServerErrorsFailureClass, _latency: Duration, span: &Span) {
-        // A status was seen by `OnServerResponse`.
-        if let ServerErrorsFailureClass::Error(error) = class {
-            record_error(span, OTHER);
-            span.record("otel.status_description", error);
+impl OnFailure<ServerFailure> for OnServerFailure {
+    fn on_failure(&mut self, failure: ServerFailure, _latency: Duration, span: &Span) {
+        if !failure.has_status() {
+            record_failure(span, failure);
         }
     }
+}
+
+/// For a [`TraceLayer::new_for_http`], which does not look at bodies.
+impl OnFailure<ServerErrorsFailureClass> for OnServerFailure {
+    fn on_failure(&mut self, class: ServerErrorsFailureClass, _latency: Duration, span: &Span) {
+        if let ServerErrorsFailureClass::Error(error) = class {
+            record_failure(span, error);
+        }
+    }
+}
+
+fn record_failure(span: &Span, error: impl Display) {
+    record_error(span, OTHER);
+    span.record("otel.status_description", display(error));
 }
 
 /// The scheme that the client used, as the first proxy saw it.
