@@ -58,6 +58,8 @@ mod client;
 #[cfg(feature = "tower-http")]
 mod failures;
 #[cfg(feature = "tower-http")]
+mod forwarded;
+#[cfg(feature = "tower-http")]
 mod grpc_server;
 #[cfg(feature = "tonic")]
 mod interceptor;

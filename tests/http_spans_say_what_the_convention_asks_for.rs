@@ -136,44 +136,6 @@ async fn methods_routes_and_schemes_may_be_the_services_own() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_the_one_that_the_first_proxy_saw() {
-    let cases = [
-        (&[][..], "http"),
-        (&[("x-forwarded-proto", "https")][..], "https"),
-        (&[("x-forwarded-proto", "gopher")][..], "http"),
-        (
-            &[("forwarded", "for=1.2.3.4; Proto=\"https\", proto=http")][..],
-            "https",
-        ),
-        (
-            &[
-                ("forwarded", "for=_a;host=b"),
-                ("x-forwarded-proto", "https"),
-            ][..],
-            "https",
-        ),
-        (
-            &[("forwarded", "proto=http"), ("x-forwarded-proto", "https")][..],
-            "http",
-        ),
-    ];
-    for (headers, scheme) in cases {
-        let traces = Traces::new();
-        let _default = subscribe(&traces);
-        let app = Router::new().route("/", get_route(async || ""));
-        let (_, server, _) = exchange(&traces, app, |server| {
-            let mut request = get(server.url("/"));
-            for (name, value) in headers {
-                request.headers_mut().insert(*name, value.parse().unwrap());
-            }
-            request
-        })
-        .await;
-        assert_eq!(fields(&server)["url.scheme"], scheme, "{headers:?}");
-    }
-}
-
-#[tokio::test]
 async fn the_clients_errors_are_not_the_servers() {
     for (code, on_client, on_server) in [
         (200, None, None),

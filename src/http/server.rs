@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
-use http::header::{FORWARDED, USER_AGENT};
-use http::{Extensions, HeaderMap, Request, Response};
+use http::header::USER_AGENT;
+use http::{Extensions, Request, Response, Uri};
 use tower_http::classify::{ServerErrorsFailureClass, SharedClassifier};
 use tower_http::trace::{MakeSpan, OnFailure, OnResponse, TraceLayer};
 use tracing::field::{Empty, display};
@@ -14,7 +14,7 @@ use tracing::{Span, info_span};
 use super::failures::{ServerFailure, ServerFailures};
 use super::method::{KnownMethods, SpanName};
 use super::url::{DEFAULT_SCHEME, Query, Server};
-use super::{OTHER, protocol_version, record_error};
+use super::{OTHER, forwarded, protocol_version, record_error};
 use crate::propagation::SpanPropagation as _;
 
 /// What [`trace_layer`] makes.
@@ -90,13 +90,21 @@ pub fn trace_layer() -> ServerTraceLayer {
 /// | `http.request.method` | a known method, or `_OTHER` |
 /// | `http.request.method_original` | a method that is not known |
 /// | `http.route` | [`route`](Self::route), or axum's `MatchedPath` (feature `axum`) |
-/// | `url.path`, `url.query` | the request target, with signatures `REDACTED` |
+/// | `url.path`, `url.query` | the request target, as it was before axum nested it (feature `axum`), with signatures `REDACTED` |
 /// | `url.scheme` | `Forwarded`, `X-Forwarded-Proto`, the target, or [`scheme`](Self::scheme) |
-/// | `server.address`, `server.port` | the target, or `Host` |
+/// | `server.address`, `server.port` | `Forwarded`, `X-Forwarded-Host`, the target, or `Host` |
+/// | `client.address` | `Forwarded` or `X-Forwarded-For`, without the port |
 /// | `network.protocol.version` | `1.0`, `1.1`, `2` or `3` |
 /// | `user_agent.original` | `User-Agent` |
 /// | `http.response.status_code` | [`OnServerResponse`] |
 /// | `error.type`, `otel.status_code` | [`OnServerResponse`], [`OnServerFailure`] |
+///
+/// Of several proxies it is the first that is believed, the one next to the client. Anybody
+/// may send these headers: a proxy that is exposed must replace those of its clients.
+///
+/// There are no `network.peer.*`, and no `client.address` without a proxy, because a layer
+/// does not see the socket, and no `http.request.resend_count`, which only a layer that
+/// resends requests could know.
 ///
 /// [spec]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
 #[derive(Clone, Debug)]
@@ -164,8 +172,8 @@ impl ServerSpan {
     }
 
     fn scheme_of<B>(&self, request: &Request<B>) -> &'static str {
-        forwarded_scheme(request.headers())
-            .or_else(|| known_scheme(request.uri().scheme_str()?))
+        forwarded::scheme(request.headers())
+            .or_else(|| forwarded::known_scheme(request.uri().scheme_str()?))
             .unwrap_or(self.scheme)
     }
 }
@@ -176,12 +184,22 @@ impl Default for ServerSpan {
     }
 }
 
+/// What was asked for. A nested router of axum sees a part of it alone, while the route
+/// that matched is that of the whole.
+fn target<B>(request: &Request<B>) -> &Uri {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return original;
+    }
+    request.uri()
+}
+
 impl<B> MakeSpan<B> for ServerSpan {
     fn make_span(&mut self, request: &Request<B>) -> Span {
-        let (uri, headers) = (request.uri(), request.headers());
+        let (uri, headers) = (target(request), request.headers());
         let method = self.methods.fields(request.method());
         let route = self.route_of(request.extensions());
-        let server = Server::of(uri, headers);
+        let server = forwarded::server(headers).or_else(|| Server::of(uri, headers));
         let query = uri.query().map(Query).map(display);
         let user_agent = headers.get(USER_AGENT).and_then(|it| it.to_str().ok());
         let span = info_span!(
@@ -200,6 +218,7 @@ impl<B> MakeSpan<B> for ServerSpan {
             url.scheme = self.scheme_of(request),
             server.address = server.map(|it| it.address),
             server.port = server.and_then(|it| it.port),
+            client.address = forwarded::client(headers),
             network.protocol.version = protocol_version(request.version()),
             user_agent.original = user_agent,
             // It has no value. `propagation::pass_through` enables spans by its name.
@@ -253,24 +272,4 @@ impl OnFailure<ServerErrorsFailureClass> for OnServerFailure {
 fn record_failure(span: &Span, error: impl Display) {
     record_error(span, OTHER);
     span.record("otel.status_description", display(error));
-}
-
-/// The scheme that the client used, as the first proxy saw it.
-fn forwarded_scheme(headers: &HeaderMap) -> Option<&'static str> {
-    let first =
-        |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.to_owned());
-    let forwarded = headers.get(FORWARDED).and_then(|value| {
-        let first = first(value)?;
-        let mut pairs = first.split(';').filter_map(|pair| pair.split_once('='));
-        let (_, scheme) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case("proto"))?;
-        known_scheme(scheme.trim().trim_matches('"'))
-    });
-    forwarded.or_else(|| known_scheme(first(headers.get("x-forwarded-proto")?)?.trim()))
-}
-
-/// Anybody may send a header: there is a bound to what is taken from it.
-fn known_scheme(scheme: &str) -> Option<&'static str> {
-    ["http", "https"]
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(scheme))
 }
