@@ -94,3 +94,22 @@ async fn a_service_that_gives_no_response_has_failed() {
         assert_eq!(span.status, Status::error("out of space"));
     }
 }
+
+#[tokio::test]
+async fn a_panic_that_is_caught_inside_is_a_server_error() {
+    async fn panics() {
+        panic!("by the test");
+    }
+    let traces = Traces::new();
+    let _default = subscribe(&traces);
+    let app = axum::Router::new()
+        .route("/", axum::routing::get(panics))
+        .layer(tower_http::catch_panic::CatchPanicLayer::new())
+        .layer(trace_layer());
+
+    drop(app.oneshot(get("/")).await.unwrap());
+
+    let span = the_one(&traces, &SpanKind::Server);
+    assert_eq!(fields(&span)["http.response.status_code"], "500");
+    assert_eq!(fields(&span)["error.type"], "500");
+}

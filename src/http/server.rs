@@ -67,6 +67,9 @@ pub type ServerTraceLayer = TraceLayer<
 /// dropped. Settings are those of a [`ServerSpan`]:
 /// `trace_layer().make_span_with(ServerSpan::new().scheme("https"))`. No events are
 /// emitted; `on_request` and the others of [`TraceLayer`] are free for that.
+///
+/// A handler that panics leaves no status. Put `tower_http::catch_panic::CatchPanicLayer`
+/// inside of this layer: its 500 is recorded as any other.
 #[must_use]
 pub fn trace_layer() -> ServerTraceLayer {
     TraceLayer::new(SharedClassifier::new(ServerFailures))
