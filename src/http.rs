@@ -29,8 +29,9 @@
 )]
 //! | headers of `reqwest`, `hyper` and others: `span.inject_into(headers)` | `http` |
 //!
-//! Nothing here reads, buffers or replaces a body: what is streamed, server-sent
-//! events and upgrades to websockets work as they do without it.
+//! Nothing here reads a body ahead or buffers it: what is streamed, server-sent events and
+//! upgrades to websockets work as they do without it. `TraceLayer` wraps the body of a
+//! response in a type of its own, which sees its end.
 //!
 //! # Reqwest
 //!
@@ -52,9 +53,54 @@
     feature = "tower",
     doc = "\nWith a client span for each request it goes below a [`ClientLayer`], as shown there."
 )]
+#![cfg_attr(
+    all(feature = "axum", feature = "tower"),
+    doc = r#"
+# A whole program
+
+```no_run
+use axum::{Router, body::Body, routing::get};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tower::{ServiceBuilder, ServiceExt as _};
+use tracing_meter::http::{ClientLayer, trace_layer};
+use tracing_meter::propagation;
+use tracing_subscriber::prelude::*;
+
+async fn forward() -> String {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let client = ServiceBuilder::new().layer(ClientLayer::new()).service(client);
+    let request = http::Request::get("http://kv.example/kv/a").body(Body::empty());
+    match client.oneshot(request.unwrap()).await {
+        Ok(response) => response.status().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // With an exporter of yours.
+    let provider = SdkTracerProvider::builder().build();
+    let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("front"));
+    tracing_subscriber::registry().with(propagation::layer(otel)).init();
+
+    let app = Router::new().route("/", get(forward)).layer(trace_layer());
+    axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
+    Ok(())
+}
+```
+
+For what is on this page a plain OpenTelemetry layer will do, too: `.with(otel)`."#
+)]
 
 #[cfg(feature = "tower")]
 mod client;
+#[cfg(feature = "tower-http")]
+mod failures;
+#[cfg(feature = "tower-http")]
+mod forwarded;
 #[cfg(feature = "tower-http")]
 mod grpc_server;
 #[cfg(feature = "tonic")]
@@ -70,6 +116,8 @@ mod url;
 
 #[cfg(feature = "tower")]
 pub use client::{ClientFuture, ClientLayer, ClientService, UrlTemplate};
+#[cfg(feature = "tower-http")]
+pub use failures::{BodyFailures, ServerFailure, ServerFailures};
 #[cfg(feature = "tower-http")]
 pub use grpc_server::{
     GrpcServerSpan, GrpcTraceLayer, OnGrpcFailure, OnGrpcResponse, grpc_trace_layer,

@@ -282,7 +282,11 @@ fn interceptors_replace_what_is_stale_and_take_what_is_valid() {
     );
 
     // Without a span there is nothing to send.
-    let nothing = InjectTrace.call(Request::new(())).unwrap();
+    let mut stale = Request::new(());
+    for (name, value) in [("traceparent", TRACEPARENT), ("tracestate", "rojo=1")] {
+        stale.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    let nothing = InjectTrace.call(stale).unwrap();
     assert!(nothing.metadata().is_empty());
     assert!(Span::current().is_none());
 }
@@ -312,4 +316,17 @@ fn a_remote_trace_is_what_the_metadata_was() {
     let _default = subscribe(&traces);
     drop(info_span!("work", traceparent = trace.traceparent()));
     assert_eq!(origin(&traces.span("work")), remote());
+}
+
+#[test]
+fn baggage_may_come_without_a_trace() {
+    let mut request = Request::new(());
+    let baggage = "tenant=a".parse().unwrap();
+    request.metadata_mut().insert("baggage", baggage);
+
+    let request = ExtractTrace.call(request).unwrap();
+
+    let trace = RemoteTrace::of(&request).unwrap();
+    assert_eq!(trace.traceparent(), None);
+    assert_eq!(trace.baggage(), Some("tenant=a"));
 }

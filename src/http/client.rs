@@ -192,7 +192,7 @@ where
         span.inject_into(request.headers_mut());
         let response = span.in_scope(|| self.inner.call(request));
         ClientFuture {
-            response: response.instrument(span),
+            response: Some(response.instrument(span)),
         }
     }
 }
@@ -202,7 +202,8 @@ pin_project! {
     #[derive(Debug)]
     pub struct ClientFuture<F> {
         #[pin]
-        response: Instrumented<F>,
+        // Until it is there: the span ends with it, however long this is kept.
+        response: Option<Instrumented<F>>,
     }
 }
 
@@ -214,23 +215,23 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let result = ready!(this.response.as_mut().poll(cx));
-        let span = this.response.span();
-        match &result {
-            Ok(response) => {
-                let status = response.status();
-                span.record("http.response.status_code", status.as_u16());
-                span.record(
-                    "network.protocol.version",
-                    protocol_version(response.version()),
-                );
-                if status.is_client_error() || status.is_server_error() {
-                    record_error(span, status.as_str());
-                }
-            }
-            Err(_) => record_error(span, error_type::<E>()),
-        }
+        let mut response = this.response.as_mut().as_pin_mut().expect("polled again");
+        let result = ready!(response.as_mut().poll(cx));
+        record_result(response.span(), &result);
+        this.response.set(None);
         Poll::Ready(result)
+    }
+}
+
+fn record_result<R, E>(span: &Span, result: &Result<Response<R>, E>) {
+    let Ok(response) = result else {
+        return record_error(span, error_type::<E>());
+    };
+    let (status, version) = (response.status(), response.version());
+    span.record("http.response.status_code", status.as_u16());
+    span.record("network.protocol.version", protocol_version(version));
+    if status.is_client_error() || status.is_server_error() {
+        record_error(span, status.as_str());
     }
 }
 

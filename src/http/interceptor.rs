@@ -19,12 +19,24 @@ use crate::propagation::{Carrier, SpanPropagation as _, W3cPropagator};
 ///     otel.kind = "client",
 ///     rpc.system.name = "grpc",
 ///     rpc.method = "opentelemetry.proto.collector.trace.v1.TraceService/Export",
+///     rpc.status_code,
+///     error.type,
 /// ))]
 /// async fn export(channel: Channel) -> Result<(), tonic::Status> {
 ///     let mut client = TraceServiceClient::with_interceptor(channel, InjectTrace);
-///     client.export(ExportTraceServiceRequest::default()).await?;
-///     Ok(())
+///     let exported = client.export(ExportTraceServiceRequest::default()).await;
+///     let span = tracing::Span::current();
+///     match &exported {
+///         Ok(_) => span.record("rpc.status_code", "OK"),
+///         // `NOT_FOUND` for example. For a client each of them is an error.
+///         Err(status) => {
+///             let code = status_name(status.code());
+///             span.record("rpc.status_code", code).record("error.type", code)
+///         }
+///     };
+///     exported.map(drop)
 /// }
+/// # fn status_name(_: tonic::Code) -> &'static str { "NOT_FOUND" }
 /// ```
 ///
 /// Metadata that a request has of another trace is overwritten, and removed where there is
@@ -40,7 +52,8 @@ impl Interceptor for InjectTrace {
 }
 
 /// Puts the trace of each call of a tonic server into the request's extensions, as a
-/// [`RemoteTrace`], if its metadata has one that is valid. It never refuses a call.
+/// [`RemoteTrace`], if its metadata has one that is valid, or baggage without a trace. It
+/// never refuses a call.
 ///
 /// An interceptor ends before the service is called, so it cannot be what makes the
 /// server's span.
@@ -83,7 +96,7 @@ pub struct ExtractTrace;
 impl Interceptor for ExtractTrace {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let trace = RemoteTrace::read(request.metadata());
-        if trace.traceparent().is_some() {
+        if !trace.0.is_empty() {
             request.extensions_mut().insert(trace);
         }
         Ok(request)

@@ -86,8 +86,12 @@ mod tests {
     #[test]
     fn methods_are_known_by_their_exact_names() {
         let known = KnownMethods::default();
-        assert_eq!(name(&known, b"QUERY").0, "QUERY");
-        assert_eq!(name(&known, b"QUERY").1, "QUERY /kv");
+        for method in [
+            "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
+        ] {
+            let expected = (method.to_owned(), format!("{method} /kv"));
+            assert_eq!(name(&known, method.as_bytes()), expected);
+        }
         for other in [&b"get"[..], b"PROPFIND", b"_OTHER"] {
             assert_eq!(name(&known, other).0, "_OTHER");
             assert_eq!(name(&known, other).1, "HTTP /kv");

@@ -1,23 +1,25 @@
 //! Server spans for `tower_http::trace::TraceLayer`.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::time::Duration;
 
-use http::header::{FORWARDED, USER_AGENT};
-use http::{Extensions, HeaderMap, Request, Response};
-use tower_http::classify::{ServerErrorsAsFailures, ServerErrorsFailureClass, SharedClassifier};
+use http::header::USER_AGENT;
+use http::{Extensions, Request, Response, Uri};
+use tower_http::classify::{ServerErrorsFailureClass, SharedClassifier};
 use tower_http::trace::{MakeSpan, OnFailure, OnResponse, TraceLayer};
 use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
 
+use super::failures::{ServerFailure, ServerFailures};
 use super::method::{KnownMethods, SpanName};
 use super::url::{DEFAULT_SCHEME, Query, Server};
-use super::{OTHER, protocol_version, record_error};
+use super::{OTHER, forwarded, protocol_version, record_error};
 use crate::propagation::SpanPropagation as _;
 
 /// What [`trace_layer`] makes.
 pub type ServerTraceLayer = TraceLayer<
-    SharedClassifier<ServerErrorsAsFailures>,
+    SharedClassifier<ServerFailures>,
     ServerSpan,
     (),
     OnServerResponse,
@@ -65,9 +67,12 @@ pub type ServerTraceLayer = TraceLayer<
 /// dropped. Settings are those of a [`ServerSpan`]:
 /// `trace_layer().make_span_with(ServerSpan::new().scheme("https"))`. No events are
 /// emitted; `on_request` and the others of [`TraceLayer`] are free for that.
+///
+/// A handler that panics leaves no status. Put `tower_http::catch_panic::CatchPanicLayer`
+/// inside of this layer: its 500 is recorded as any other.
 #[must_use]
 pub fn trace_layer() -> ServerTraceLayer {
-    TraceLayer::new_for_http()
+    TraceLayer::new(SharedClassifier::new(ServerFailures))
         .make_span_with(ServerSpan::new())
         .on_request(())
         .on_response(OnServerResponse)
@@ -88,13 +93,21 @@ pub fn trace_layer() -> ServerTraceLayer {
 /// | `http.request.method` | a known method, or `_OTHER` |
 /// | `http.request.method_original` | a method that is not known |
 /// | `http.route` | [`route`](Self::route), or axum's `MatchedPath` (feature `axum`) |
-/// | `url.path`, `url.query` | the request target, with signatures `REDACTED` |
+/// | `url.path`, `url.query` | the request target, as it was before axum nested it (feature `axum`), with signatures `REDACTED` |
 /// | `url.scheme` | `Forwarded`, `X-Forwarded-Proto`, the target, or [`scheme`](Self::scheme) |
-/// | `server.address`, `server.port` | the target, or `Host` |
+/// | `server.address`, `server.port` | `Forwarded`, `X-Forwarded-Host`, the target, or `Host` |
+/// | `client.address` | `Forwarded` or `X-Forwarded-For`, without the port |
 /// | `network.protocol.version` | `1.0`, `1.1`, `2` or `3` |
 /// | `user_agent.original` | `User-Agent` |
 /// | `http.response.status_code` | [`OnServerResponse`] |
 /// | `error.type`, `otel.status_code` | [`OnServerResponse`], [`OnServerFailure`] |
+///
+/// Of several proxies it is the first that is believed, the one next to the client. Anybody
+/// may send these headers: a proxy that is exposed must replace those of its clients.
+///
+/// There are no `network.peer.*`, and no `client.address` without a proxy, because a layer
+/// does not see the socket, and no `http.request.resend_count`, which only a layer that
+/// resends requests could know.
 ///
 /// [spec]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
 #[derive(Clone, Debug)]
@@ -162,8 +175,8 @@ impl ServerSpan {
     }
 
     fn scheme_of<B>(&self, request: &Request<B>) -> &'static str {
-        forwarded_scheme(request.headers())
-            .or_else(|| known_scheme(request.uri().scheme_str()?))
+        forwarded::scheme(request.headers())
+            .or_else(|| forwarded::known_scheme(request.uri().scheme_str()?))
             .unwrap_or(self.scheme)
     }
 }
@@ -174,12 +187,22 @@ impl Default for ServerSpan {
     }
 }
 
+/// What was asked for. A nested router of axum sees a part of it alone, while the route
+/// that matched is that of the whole.
+fn target<B>(request: &Request<B>) -> &Uri {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return original;
+    }
+    request.uri()
+}
+
 impl<B> MakeSpan<B> for ServerSpan {
     fn make_span(&mut self, request: &Request<B>) -> Span {
-        let (uri, headers) = (request.uri(), request.headers());
+        let (uri, headers) = (target(request), request.headers());
         let method = self.methods.fields(request.method());
         let route = self.route_of(request.extensions());
-        let server = Server::of(uri, headers);
+        let server = forwarded::server(headers).or_else(|| Server::of(uri, headers));
         let query = uri.query().map(Query).map(display);
         let user_agent = headers.get(USER_AGENT).and_then(|it| it.to_str().ok());
         let span = info_span!(
@@ -198,6 +221,7 @@ impl<B> MakeSpan<B> for ServerSpan {
             url.scheme = self.scheme_of(request),
             server.address = server.map(|it| it.address),
             server.port = server.and_then(|it| it.port),
+            client.address = forwarded::client(headers),
             network.protocol.version = protocol_version(request.version()),
             user_agent.original = user_agent,
             // It has no value. `propagation::pass_through` enables spans by its name.
@@ -225,37 +249,30 @@ impl<B> OnResponse<B> for OnServerResponse {
     }
 }
 
-/// Records that a service failed without a response: `error.type` is `_OTHER`, because
-/// all that is known of the error is its text, which describes the status.
+/// Records that a service failed without a response, or that the body of its response
+/// did: `error.type` is `_OTHER`, because all that is known of the error is its text,
+/// which describes the status. A 5xx was seen by [`OnServerResponse`], and stays.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OnServerFailure;
 
-impl OnFailure<ServerErrorsFailureClass> for OnServerFailure {
-    fn on_failure(&mut self, class: ServerErrorsFailureClass, _latency: Duration, span: &Span) {
-        // A status was seen by `OnServerResponse`.
-        if let ServerErrorsFailureClass::Error(error) = class {
-            record_error(span, OTHER);
-            span.record("otel.status_description", error);
+impl OnFailure<ServerFailure> for OnServerFailure {
+    fn on_failure(&mut self, failure: ServerFailure, _latency: Duration, span: &Span) {
+        if !failure.has_status() {
+            record_failure(span, failure);
         }
     }
 }
 
-/// The scheme that the client used, as the first proxy saw it.
-fn forwarded_scheme(headers: &HeaderMap) -> Option<&'static str> {
-    let first =
-        |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.to_owned());
-    let forwarded = headers.get(FORWARDED).and_then(|value| {
-        let first = first(value)?;
-        let mut pairs = first.split(';').filter_map(|pair| pair.split_once('='));
-        let (_, scheme) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case("proto"))?;
-        known_scheme(scheme.trim().trim_matches('"'))
-    });
-    forwarded.or_else(|| known_scheme(first(headers.get("x-forwarded-proto")?)?.trim()))
+/// For a [`TraceLayer::new_for_http`], which does not look at bodies.
+impl OnFailure<ServerErrorsFailureClass> for OnServerFailure {
+    fn on_failure(&mut self, class: ServerErrorsFailureClass, _latency: Duration, span: &Span) {
+        if let ServerErrorsFailureClass::Error(error) = class {
+            record_failure(span, error);
+        }
+    }
 }
 
-/// Anybody may send a header: there is a bound to what is taken from it.
-fn known_scheme(scheme: &str) -> Option<&'static str> {
-    ["http", "https"]
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(scheme))
+fn record_failure(span: &Span, error: impl Display) {
+    record_error(span, OTHER);
+    span.record("otel.status_description", display(error));
 }

@@ -32,7 +32,7 @@ impl<'r> Server<'r> {
         Self::parse(authority(uri, headers)?)
     }
 
-    fn parse(authority: &'r str) -> Option<Self> {
+    pub(super) fn parse(authority: &'r str) -> Option<Self> {
         let (_, host) = split_userinfo(authority);
         let (address, port) = match host.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
             Some((address, port)) => (address, port.strip_prefix(':')),
@@ -93,7 +93,11 @@ impl fmt::Display for FullUrl<'_> {
             let scheme = uri.scheme_str().unwrap_or(DEFAULT_SCHEME);
             write!(f, "{scheme}://{secret}{host}")?;
         }
-        f.write_str(uri.path())?;
+        // The target `*` is the server itself, and has no path.
+        f.write_str(match uri.path() {
+            "*" => "/",
+            path => path,
+        })?;
         match uri.query() {
             Some(query) => write!(f, "?{}", Query(query)),
             None => Ok(()),
@@ -129,6 +133,7 @@ mod tests {
             ("example.com", "example.com", None),
             ("example.com:8080", "example.com", Some(8080)),
             ("user:pass@example.com:1", "example.com", Some(1)),
+            ("a@b@c:1", "c", Some(1)),
             ("[::1]:9", "::1", Some(9)),
             ("[::1]", "::1", None),
             ("10.0.0.1:", "10.0.0.1", None),
@@ -144,11 +149,25 @@ mod tests {
 
     #[test]
     fn signatures_are_redacted_in_queries() {
-        let redacted = |query| Query(query).to_string();
+        let redacted = |query: &str| Query(query).to_string();
         assert_eq!(
             redacted("q=a&sig=x&Sig=y&sig&=&X-Amz-Signature=a=b"),
             "q=a&sig=REDACTED&Sig=y&sig&=&X-Amz-Signature=REDACTED"
         );
+        for secret in [
+            "AWSAccessKeyId",
+            "Signature",
+            "sig",
+            "X-Amz-Credential",
+            "X-Amz-Security-Token",
+            "X-Amz-Signature",
+            "X-Goog-Signature",
+        ] {
+            assert_eq!(
+                redacted(&format!("{secret}=x")),
+                format!("{secret}=REDACTED")
+            );
+        }
         assert_eq!(redacted(""), "");
     }
 
@@ -161,6 +180,8 @@ mod tests {
             ("http://a.b/c?d=e", "http://a.b/c?d=e"),
             ("https://u:p@a.b:1/c", "https://REDACTED:REDACTED@a.b:1/c"),
             ("https://token@a.b", "https://REDACTED@a.b/"),
+            ("http://a@b@c/", "http://REDACTED@c/"),
+            ("*", "http://by-header:81/"),
             ("/c?Signature=1", "http://by-header:81/c?Signature=REDACTED"),
         ];
         for (uri, full) in cases {

@@ -80,6 +80,7 @@ pub fn fields(span: &SpanData) -> BTreeMap<&str, String> {
         "http",
         "url",
         "server",
+        "client",
         "network",
         "user_agent",
         "error",
