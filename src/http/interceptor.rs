@@ -36,7 +36,16 @@ use crate::propagation::{Carrier, SpanPropagation as _, W3cPropagator};
 ///     };
 ///     exported.map(drop)
 /// }
-/// # fn status_name(_: tonic::Code) -> &'static str { "NOT_FOUND" }
+///
+/// /// As gRPC writes the code.
+/// fn status_name(code: tonic::Code) -> &'static str {
+///     match code {
+///         tonic::Code::NotFound => "NOT_FOUND",
+///         tonic::Code::Unavailable => "UNAVAILABLE",
+///         // ... and the others
+///         _ => "UNKNOWN",
+///     }
+/// }
 /// ```
 ///
 /// Metadata that a request has of another trace is overwritten, and removed where there is

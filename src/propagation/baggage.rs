@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+use smallvec::SmallVec;
 
 use super::trim_ows;
 
@@ -26,7 +27,8 @@ use super::trim_ows;
 /// [W3C Baggage]: https://www.w3.org/TR/baggage/
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Baggage {
-    members: Vec<OwnedMember>,
+    /// Most messages have few.
+    members: SmallVec<[OwnedMember; 4]>,
     /// Of the members in the header's value, without the commas between.
     bytes: usize,
 }

@@ -217,7 +217,7 @@ impl Error for TracestateError {}
 pub(super) type Member<'a> = (&'a str, &'a str);
 
 /// The members that came, of which each key is there once.
-pub(super) type Members<'a> = SmallVec<[Member<'a>; 8]>;
+pub(super) type Members<'a> = SmallVec<[Member<'a>; 4]>;
 
 /// Reads the values of all headers, without a copy.
 pub(super) fn parse_members<'a>(
