@@ -227,7 +227,7 @@ impl<B> MakeSpan<B> for ServerSpan {
             // It has no value. `propagation::pass_through` enables spans by its name.
             traceparent = Empty,
         );
-        // Without a subscriber there is nobody to continue it.
+        // A span that is disabled, or without a subscriber, continues nothing.
         let _ = span.continue_from(headers);
         span
     }
