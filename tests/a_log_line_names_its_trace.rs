@@ -2,11 +2,11 @@
 
 #![cfg(all(feature = "propagation", feature = "json"))]
 
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/traces.rs"]
 mod traces;
 
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -16,51 +16,13 @@ use tracing::{Dispatch, Instrument as _, Subscriber, debug_span, info, info_span
 use tracing_meter::propagation::{self, SpanPropagation as _, with_trace_ids};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::{DefaultFields, FmtSpan, Format};
-use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
+use lines::Lines;
 use traces::{TRACEPARENT, Traces, child_of, headers};
-
-/// What was written.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn all(&self) -> Vec<String> {
-        let written = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        written.lines().map(str::to_owned).collect()
-    }
-
-    fn with(&self, part: &str) -> String {
-        let all = self.all();
-        let mut found = all.iter().filter(|line| line.contains(part));
-        let line = found
-            .next()
-            .unwrap_or_else(|| panic!("no {part} in {all:#?}"));
-        assert!(found.next().is_none(), "more than one {part} in {all:#?}");
-        line.clone()
-    }
-}
-
-impl<'w> MakeWriter<'w> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn ids(span: &SpanData) -> String {
     let (trace_id, span_id) = child_of(span);

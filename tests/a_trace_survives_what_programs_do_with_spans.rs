@@ -2,11 +2,10 @@
 
 #![cfg(all(feature = "propagation", feature = "json"))]
 
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/traces.rs"]
 mod traces;
-
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt as _;
@@ -17,11 +16,12 @@ use tracing_meter::propagation::{
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::{self, MakeWriter, format::FmtSpan};
+use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::layer::Identity;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
+use lines::Lines;
 use traces::{
     Headers, PARENT_ID, TRACE_ID, TRACEPARENT, Traces, child_of, headers, origin, remote,
 };
@@ -212,7 +212,7 @@ fn a_line_may_be_about_a_span_that_is_gone_or_of_somebody_else() {
         let gone = info_span!("gone").id();
         info!(parent: gone, "of nobody");
     });
-    assert_eq!(lines.all().lines().count(), 2, "{}", lines.all());
+    assert_eq!(lines.all().len(), 2, "{:#?}", lines.all());
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn the_lines_at_the_end_of_a_span_name_it() {
     let ids = format!("trace_id={trace_id} span_id={span_id}");
     for about in ["enter", "exit", "close"] {
         let all = lines.all();
-        let mut of_query = all.lines().filter(|line| line.contains("serve:query"));
+        let mut of_query = all.iter().filter(|line| line.contains("serve:query"));
         let line = of_query.find(|line| line.contains(about)).unwrap();
         assert!(line.ends_with(&ids), "{line}");
     }
@@ -249,37 +249,5 @@ fn without_activation_a_line_names_its_span_and_not_the_remote_one() {
         info_span!("serve", traceparent = TRACEPARENT).in_scope(|| info!("served"));
     });
     let (_, span_id) = child_of(&traces.span("serve"));
-    assert!(
-        lines.all().contains(&format!("span_id={span_id}")),
-        "{}",
-        lines.all()
-    );
-}
-
-/// What was written.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn all(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl<'w> MakeWriter<'w> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    assert!(lines.with("served").contains(&format!("span_id={span_id}")));
 }
