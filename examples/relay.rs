@@ -42,7 +42,8 @@ use tracing_meter::{MemorySink, Snapshot};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
-#[path = "relay/receiver.rs"]
+#[allow(dead_code, reason = "other examples read metrics, too")]
+#[path = "support/receiver.rs"]
 mod receiver;
 pub(crate) use receiver::Received;
 use receiver::Receiver;
@@ -115,8 +116,8 @@ pub(crate) struct Report {
 /// Sends all orders through. `second` starts the second process with the receiver's
 /// endpoint.
 pub(crate) async fn run(second: &dyn Fn(&str) -> Result<Command>) -> Result<Report> {
-    let (receiver, address) = Receiver::start().await?;
-    let endpoint = format!("http://{address}");
+    let receiver = Receiver::start().await?;
+    let endpoint = format!("http://{}", receiver.address());
     let telemetry = Telemetry::start("shop", &endpoint)?;
     let second = Second::start(second(&endpoint)?).await?;
 

@@ -1,0 +1,189 @@
+//! An OTLP receiver: the official protocol over gRPC, on loopback.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+/// Keeps what it is sent, until it is dropped.
+pub(crate) struct Receiver {
+    address: SocketAddr,
+    store: Store,
+    /// It listens as long as this is not dropped.
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+/// A span, and the resource that it is from.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) service: String,
+    pub(crate) resource: Attributes,
+    pub(crate) span: Span,
+}
+
+/// One export of a metric, with all its points, and where it is from.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivedMetric {
+    pub(crate) resource: Attributes,
+    pub(crate) scope: String,
+    pub(crate) metric: Metric,
+}
+
+/// Keys and values, as text.
+pub(crate) type Attributes = BTreeMap<String, String>;
+
+impl Receiver {
+    /// Listens on a free port.
+    pub(crate) async fn start() -> std::io::Result<Self> {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Listens where another one has listened before, for example.
+    pub(crate) async fn start_at(address: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let store = Store::default();
+        let (stop, stopped) = oneshot::channel();
+        let server = Server::builder()
+            .add_service(TraceServiceServer::new(store.clone()))
+            .add_service(MetricsServiceServer::new(store.clone()))
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+                let _ = stopped.await;
+            });
+        Ok(Self {
+            address,
+            store,
+            stop,
+            server: tokio::spawn(server),
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// All spans so far, in the order in which they came.
+    pub(crate) fn spans(&self) -> Vec<Received> {
+        self.store.lock().spans.clone()
+    }
+
+    /// All metrics so far, in the order in which they came.
+    pub(crate) fn metrics(&self) -> Vec<ReceivedMetric> {
+        self.store.lock().metrics.clone()
+    }
+
+    /// Closes the port, and all connections.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        let _ = self.server.await;
+    }
+}
+
+/// The text of all attributes.
+pub(crate) fn attributes(of: &[KeyValue]) -> Attributes {
+    let entries = of.iter();
+    entries
+        .map(|it| (it.key.clone(), text(it.value.as_ref())))
+        .collect()
+}
+
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<Stored>>);
+
+#[derive(Default)]
+struct Stored {
+    spans: Vec<Received>,
+    metrics: Vec<ReceivedMetric>,
+}
+
+impl Store {
+    fn lock(&self) -> MutexGuard<'_, Stored> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut stored = self.lock();
+        for of_resource in request.into_inner().resource_spans {
+            let resource = of_resource_attributes(of_resource.resource);
+            let service = resource.get("service.name").cloned().unwrap_or_default();
+            let spans = of_resource.scope_spans.into_iter().flat_map(|it| it.spans);
+            stored.spans.extend(spans.map(|span| Received {
+                service: service.clone(),
+                resource: resource.clone(),
+                span,
+            }));
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let mut stored = self.lock();
+        for of_resource in request.into_inner().resource_metrics {
+            let resource = of_resource_attributes(of_resource.resource);
+            for of_scope in of_resource.scope_metrics {
+                let scope = of_scope.scope.map(|it| it.name).unwrap_or_default();
+                let metrics = of_scope.metrics.into_iter();
+                stored.metrics.extend(metrics.map(|metric| ReceivedMetric {
+                    resource: resource.clone(),
+                    scope: scope.clone(),
+                    metric,
+                }));
+            }
+        }
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+fn of_resource_attributes(resource: Option<Resource>) -> Attributes {
+    attributes(&resource.unwrap_or_default().attributes)
+}
+
+fn text(value: Option<&AnyValue>) -> String {
+    match value.and_then(|it| it.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::BoolValue(value)) => value.to_string(),
+        Some(Value::IntValue(value)) => value.to_string(),
+        Some(Value::DoubleValue(value)) => value.to_string(),
+        Some(Value::ArrayValue(values)) => {
+            let values = values.values.iter().map(|it| text(Some(it)));
+            values.collect::<Vec<_>>().join(" ")
+        }
+        _ => String::new(),
+    }
+}
