@@ -1,5 +1,6 @@
 //! `setup`, in processes of their own: their environment is theirs, and so is their end.
-#![cfg(all(feature = "setup", feature = "axum"))]
+#![cfg(feature = "setup")]
+#![allow(clippy::print_stdout, reason = "a process says what it has done")]
 
 #[allow(dead_code, reason = "the examples need more of it")]
 #[path = "../examples/support/receiver.rs"]
