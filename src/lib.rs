@@ -160,7 +160,8 @@ pub use sink::{Handle, LogSink, MemorySink, Sink, Snapshot};
     feature = "otel",
     feature = "prometheus",
     feature = "axum",
-    feature = "tower"
+    feature = "tower",
+    feature = "setup"
 ))]
 #[doc = include_str!("../README.md")]
 struct Readme;

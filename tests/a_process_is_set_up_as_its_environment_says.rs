@@ -458,6 +458,17 @@ async fn a_process_is_set_up_once() -> Result {
     Ok(())
 }
 
+#[test]
+fn the_quick_start_has_less_than_ten_lines() {
+    let readme = include_str!("../README.md");
+    let blocks = readme.split("```").skip(1).step_by(2);
+    let mut quick_starts = blocks.filter(|it| it.contains("setup::init()"));
+    let lines = quick_starts
+        .next()
+        .map(|it| it.trim_end().lines().skip(1).count());
+    assert!(lines.is_some_and(|it| it < 10), "{lines:?}");
+}
+
 fn uploads() -> (f64, AggregationTemporality) {
     (f64::from(JOBS), AggregationTemporality::Cumulative)
 }

@@ -8,10 +8,8 @@ use crate::error::BuildError;
 /// Why nothing was set up. Its text names the culprit: the environment variable, for
 /// what an operator has written.
 ///
-/// ```
-/// # // The environment of a process is set before it starts.
-/// // OTEL_TRACES_SAMPLER=sometimes
-/// // invalid OTEL_TRACES_SAMPLER: `sometimes` is none of always_on, always_off, ...
+/// ```text
+/// invalid OTEL_TRACES_EXPORTER: `zipkin` is none of otlp, console, none
 /// ```
 pub struct SetupError(Box<Cause>);
 
