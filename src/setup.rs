@@ -28,7 +28,9 @@
 //! | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds, `10000` |
 //! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `none`, `gzip` |
 //! | `OTEL_EXPORTER_OTLP_INSECURE` | `false`, `true`: for gRPC and an endpoint without `http://` or `https://` |
-//! | `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_EXPORTER_OTLP_METRICS_…` | any of the last six for one signal; its endpoint is taken as it is, and has no `/v1/…` added |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file: whom to trust, in the place of the system's certificates |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | files: how to be known to the collector |
+//! | `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_EXPORTER_OTLP_METRICS_…` | any of the last nine for one signal; its endpoint is taken as it is, and has no `/v1/…` added |
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` |
 //! | `OTEL_EXPORTER_PROMETHEUS_HOST`, `_PORT` | `localhost`, `9464` |
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | `5000`, `2048`, `512` |
@@ -37,7 +39,7 @@
 //! | `RUST_LOG` | what is logged, to the standard error output: `info` |
 //! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG` |
 //!
-//! `https` needs the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
+//! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
 //! says.
 //!
 //! Without an exporter of traces they are passed on as they came: a span that nobody
@@ -64,6 +66,7 @@ mod otlp;
 mod prometheus;
 mod resource;
 mod subscriber;
+mod tls;
 mod traces;
 
 pub use error::{SetupError, ShutdownError};

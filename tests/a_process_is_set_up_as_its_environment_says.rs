@@ -5,6 +5,9 @@
 #[allow(dead_code, reason = "the examples need more of it")]
 #[path = "../examples/support/receiver.rs"]
 mod receiver;
+#[cfg(feature = "tls")]
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
@@ -149,6 +152,56 @@ async fn each_signal_goes_its_own_way() -> Result {
     assert_eq!(traces.spans().len(), JOBS as usize);
     assert!(traces.metrics().is_empty() && metrics.spans().is_empty());
     assert_eq!(last_sum(&metrics, "uploads"), uploads());
+    Ok(())
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_behind_https_is_trusted_by_its_certificate() -> Result {
+    for protocol in ["grpc", "http/protobuf"] {
+        let receiver = match protocol {
+            "grpc" => Receiver::start().await?,
+            _ => Receiver::start_http().await?,
+        };
+        let https = tls::Https::before(receiver.address()).await?;
+        let program = |what| {
+            program(what)
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .env(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT",
+                    format!("https://{}", https.address),
+                )
+                .env(
+                    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+                    &https.client_certificate,
+                )
+                .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", &https.client_key)
+        };
+
+        // The system does not know its certificate.
+        let ended = program("shutdown").run().await?;
+        assert!(
+            !ended.success && receiver.spans().is_empty(),
+            "{}",
+            ended.stderr
+        );
+        // Nor does it know nobody.
+        let ended = program("shutdown")
+            .env("OTEL_EXPORTER_OTLP_CERTIFICATE", &https.certificate)
+            .env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "")
+            .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", "")
+            .run()
+            .await?;
+        assert!(
+            !ended.success && receiver.spans().is_empty(),
+            "{}",
+            ended.stderr
+        );
+
+        let known = program("shutdown").env("OTEL_EXPORTER_OTLP_CERTIFICATE", &https.certificate);
+        known.run().await?.succeeds();
+        assert_all_arrived(&receiver);
+    }
     Ok(())
 }
 

@@ -329,10 +329,14 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_INSECURE", "true"),
         ];
         let config = read(&variables).unwrap();
-        assert_eq!(config.traces, [TracesExporter::Otlp(Otlp::Grpc)]);
-        let [MetricsExporter::Otlp(Otlp::Http, _)] = config.metrics[..] else {
+        let [TracesExporter::Otlp(traces)] = &config.traces[..] else {
+            panic!("{:?}", config.traces);
+        };
+        let [MetricsExporter::Otlp(metrics, _)] = &config.metrics[..] else {
             panic!("{:?}", config.metrics);
         };
+        assert_eq!(traces.protocol, otlp::Protocol::Grpc);
+        assert_eq!(metrics.protocol, otlp::Protocol::Http);
     }
 
     #[test]
@@ -398,7 +402,9 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "unix:///collector"),
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "Cargo.toml"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "Cargo.toml"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sums"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
             ("OTEL_BSP_SCHEDULE_DELAY", "5s"),

@@ -99,6 +99,21 @@ impl<'a> Environment<'a> {
         Ok(milliseconds.map(|it| Duration::from_millis(it.into())))
     }
 
+    /// What a variable of OTLP says of a signal: its own, or that of all signals; with the
+    /// name of the one that counts. Both are checked.
+    pub(super) fn of_signal<T>(
+        &self,
+        signal: &str,
+        what: &str,
+        read: impl Fn(&Self, &str) -> Result<Option<T>>,
+    ) -> Result<Option<(String, T)>> {
+        let of_all = format!("OTEL_EXPORTER_OTLP_{what}");
+        let own = format!("OTEL_EXPORTER_OTLP_{signal}_{what}");
+        let (said_of_all, said) = (read(self, &of_all)?, read(self, &own)?);
+        let said = said.map(|it| (own, it));
+        Ok(said.or(said_of_all.map(|it| (of_all, it))))
+    }
+
     /// Keys and values, percent-decoded: `key=value,key=value`. A list of which one part
     /// is not valid is not valid, as the specification has it.
     pub(super) fn pairs(&self, name: &str) -> Result<BTreeMap<String, String>> {

@@ -1,0 +1,102 @@
+//! What a connection to a collector trusts, and by what it is known there.
+
+use super::environment::Environment;
+use super::error::SetupError;
+
+/// Certificates and a key, as PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tls {
+    /// Whom to trust, in the place of the system's certificates.
+    authority: Option<Vec<u8>>,
+    identity: Option<Identity>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Identity {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Tls {
+    /// The files that the variables name, for a signal or else for all.
+    pub(super) fn read(env: &Environment<'_>, signal: &str) -> Result<Self, SetupError> {
+        let authority = file(env, signal, "CERTIFICATE")?;
+        let certificate = file(env, signal, "CLIENT_CERTIFICATE")?;
+        let identity = match (certificate, file(env, signal, "CLIENT_KEY")?) {
+            (None, None) => None,
+            (Some((_, certificate)), Some((_, key))) => Some(Identity { certificate, key }),
+            (Some((name, _)), None) | (None, Some((name, _))) => {
+                let why = "a certificate of a client and its key go together";
+                return Err(SetupError::variable(name, why));
+            }
+        };
+        Ok(Self {
+            authority: authority.map(|(_, pem)| pem),
+            identity,
+        })
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    pub(super) fn of_grpc(&self) -> tonic::transport::ClientTlsConfig {
+        use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+        let config = ClientTlsConfig::new();
+        let config = match &self.authority {
+            Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
+            None => config.with_enabled_roots(),
+        };
+        match &self.identity {
+            Some(it) => config.identity(Identity::from_pem(&it.certificate, &it.key)),
+            None => config,
+        }
+    }
+
+    pub(super) fn of_http(
+        &self,
+        builder: reqwest::blocking::ClientBuilder,
+    ) -> reqwest::Result<reqwest::blocking::ClientBuilder> {
+        use reqwest::{Certificate, Identity};
+
+        let builder = match &self.authority {
+            Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem)?),
+            None => builder,
+        };
+        Ok(match &self.identity {
+            Some(it) => {
+                let pem = [&it.certificate[..], b"\n", &it.key].concat();
+                builder.identity(Identity::from_pem(&pem)?)
+            }
+            None => builder,
+        })
+    }
+}
+
+/// A key is nobody's to read.
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+/// The variable that names the file, and what is in it.
+fn file(
+    env: &Environment<'_>,
+    signal: &str,
+    what: &str,
+) -> Result<Option<(String, Vec<u8>)>, SetupError> {
+    let Some((name, path)) = env.of_signal(signal, what, Environment::text)? else {
+        return Ok(None);
+    };
+    if !cfg!(feature = "tls") {
+        return Err(SetupError::variable(name, NO_TLS));
+    }
+    let read = std::fs::read(&path);
+    match read {
+        Ok(pem) => Ok(Some((name, pem))),
+        Err(why) => Err(SetupError::variable(name, format!("`{path}`: {why}"))),
+    }
+}
+
+pub(super) const NO_TLS: &str = "TLS needs the feature `tls` of tracing-meter";
