@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use collector::{Collector, points};
+use collector::{Collector, Point, points};
 use exporters::parse_scrape;
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry::KeyValue;
@@ -189,6 +189,31 @@ fn an_export_that_fails_is_made_good_by_the_next_one_unless_it_is_delta() {
 }
 
 #[test]
+fn what_is_overtaken_behind_the_agent_does_no_harm_and_before_it_only_what_is_cumulative() {
+    for (temporality, before) in [(Temporality::Cumulative, 11.0), (Temporality::Delta, 10.0)] {
+        let mut fleet = Fleet::new();
+        let exports = |fleet: &mut Fleet, instance| {
+            let worker = fleet.process(Some(instance), temporality);
+            [1, 10].map(|files| {
+                worker.runs(|| upload(files));
+                fleet.exported(&worker)
+            })
+        };
+        let [earlier, later] = exports(&mut fleet, "worker-1");
+        let earlier = fleet.through_the_agent(earlier);
+        let later = fleet.through_the_agent(later);
+        fleet.through_the_gateway(later);
+        fleet.through_the_gateway(earlier);
+        assert_eq!(fleet.value("uploads_total", "worker-1"), Some(11.0));
+
+        let [earlier, later] = exports(&mut fleet, "worker-2");
+        fleet.deliver(later);
+        fleet.deliver(earlier);
+        assert_eq!(fleet.value("uploads_total", "worker-2"), Some(before));
+    }
+}
+
+#[test]
 fn two_processes_without_an_instance_id_overwrite_each_other() {
     let mut fleet = Fleet::new();
     let [one, two] = [(); 2].map(|()| fleet.process(None, Temporality::Cumulative));
@@ -264,7 +289,7 @@ fn prometheus_answers_the_guide(temporality: Temporality, after_restart: f64) {
     fleet.push(&second);
     prometheus.answers("sum(job_seconds_count)", 8.0);
     let quantile = |quantile: f64| {
-        let rates = "sum by (le) (rate(job_seconds_bucket[1m]))";
+        let rates = "sum by (le) (rate(job_seconds_bucket[5m]))";
         format!("histogram_quantile({quantile}, {rates})")
     };
     prometheus.answers_between(&quantile(0.5), 0.25, 0.5);
@@ -283,10 +308,10 @@ fn prometheus_answers_the_guide(temporality: Temporality, after_restart: f64) {
     first.runs(|| upload(30));
     fleet.push(&first);
     prometheus.answers(worker_1, after_restart);
-    let scrapes = format!("count_over_time({worker_1}[1m])");
+    let scrapes = format!("count_over_time({worker_1}[5m])");
     prometheus.answers_between(&scrapes, 20.0, f64::INFINITY);
-    // 70, and what Prometheus adds for the two ends of the minute.
-    prometheus.answers_between(&format!("increase({worker_1}[1m])"), 69.9, 77.0);
+    // 70, and what Prometheus adds for the two ends.
+    prometheus.answers_between(&format!("increase({worker_1}[5m])"), 69.9, 77.0);
 
     // A crash: the collector forgets the process, Prometheus does at the next scrape.
     for _ in 0..4 {
@@ -318,8 +343,8 @@ fn a_real_prometheus_counts_what_never_was_when_two_processes_write_one_series()
         1.0,
     );
     // Nothing was uploaded since the first scrape.
-    prometheus.answers_between("increase(uploads_total[1m])", 100.0, f64::INFINITY);
-    prometheus.answers("resets(uploads_total[1m])", 2.0);
+    prometheus.answers_between("increase(uploads_total[5m])", 100.0, f64::INFINITY);
+    prometheus.answers("resets(uploads_total[5m])", 2.0);
 }
 
 // What a process of the README's service does.
@@ -411,7 +436,7 @@ impl Process {
 struct Fleet {
     receiver: Option<Receiver>,
     address: SocketAddr,
-    /// How much of what the receiver has went through the agent.
+    /// How much of what the receiver has was taken from it.
     taken: usize,
     agent: Collector,
     gateway: Arc<Mutex<Gateway>>,
@@ -444,25 +469,44 @@ impl Fleet {
 
     /// The process exports what it has.
     fn push(&mut self, process: &Process) {
-        process.provider.force_flush().unwrap();
-        self.deliver();
+        let points = self.exported(process);
+        self.deliver(points);
     }
 
     /// The process ends, as it should.
     fn end(&mut self, process: Process) {
         drop(process.dispatch);
         process.provider.shutdown().unwrap();
-        self.deliver();
+        let points = self.received();
+        self.deliver(points);
     }
 
-    fn deliver(&mut self) {
+    fn exported(&mut self, process: &Process) -> Vec<Point> {
+        process.provider.force_flush().unwrap();
+        self.received()
+    }
+
+    fn received(&mut self) -> Vec<Point> {
         let received = self.receiver.as_ref().unwrap().metrics();
-        let pushed = points(&received[self.taken..]);
+        let points = points(&received[self.taken..]);
         self.taken = received.len();
+        points
+    }
+
+    fn deliver(&mut self, points: Vec<Point>) {
+        let handed_on = self.through_the_agent(points);
+        self.through_the_gateway(handed_on);
+    }
+
+    fn through_the_agent(&mut self, points: Vec<Point>) -> Vec<Point> {
+        let now = self.gateway.lock().unwrap().now;
+        self.agent.receive(points, now)
+    }
+
+    fn through_the_gateway(&self, points: Vec<Point>) {
         let mut gateway = self.gateway.lock().unwrap();
         let now = gateway.now;
-        let handed_on = self.agent.receive(pushed, now);
-        gateway.collector.receive(handed_on, now);
+        gateway.collector.receive(points, now);
     }
 
     fn pass(&self, time: Duration) {
