@@ -1,0 +1,595 @@
+//! What the guide `docs/scale.md` says of many processes: real exports of several
+//! processes go through a model of the guide's collectors, as their configuration files
+//! say, and a real Prometheus with the guide's configuration answers its questions.
+#![cfg(all(feature = "otel", feature = "prometheus"))]
+
+#[path = "support/collector.rs"]
+mod collector;
+#[path = "support/exporters.rs"]
+mod exporters;
+#[path = "support/guide.rs"]
+mod guide;
+#[path = "support/prometheus.rs"]
+mod prometheus;
+#[allow(dead_code, reason = "it receives spans, too")]
+#[path = "../examples/support/receiver.rs"]
+mod receiver;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use collector::{Collector, Point, points};
+use exporters::parse_scrape;
+use metrics_exporter_prometheus::PrometheusHandle;
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{MetricExporter, RetryPolicy, WithExportConfig, WithTonicConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+use prometheus::Prometheus;
+use receiver::Receiver;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tracing::field::Empty;
+use tracing::{Dispatch, Span, info, info_span};
+use tracing_meter::{Boundaries, FacadeSink, OtelSink};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt;
+
+const BOTH: [Temporality; 2] = [Temporality::Cumulative, Temporality::Delta];
+
+#[test]
+fn the_sum_over_all_processes_is_what_was_measured_and_delta_gives_the_same() {
+    let scrapes = BOTH.map(|temporality| {
+        let mut fleet = Fleet::new();
+        let processes = ["worker-1", "worker-2", "worker-3"]
+            .map(|instance| fleet.process(Some(instance), temporality));
+        let mut total = 0;
+        let mut in_flight = Vec::new();
+        for round in 1..=3 {
+            for (process, number) in processes.iter().zip(1..) {
+                total += 10 * number + round;
+                process.runs(|| {
+                    upload(10 * number + round);
+                    job_took("low", 0.3);
+                    job_took("high", f64::from(number));
+                    in_flight.push(start_job("low"));
+                });
+                fleet.push(process);
+            }
+        }
+        assert_eq!(fleet.sum("uploads_total"), Some(total.into()));
+        assert_eq!(fleet.sum("jobs"), Some(9.0));
+        assert_eq!(fleet.sum("job_seconds_count"), Some(18.0));
+        let seconds = fleet.sum("job_seconds_sum").unwrap();
+        // 9 * 0.3 and 3 * (1 + 2 + 3)
+        assert!((seconds - 20.7).abs() < 1e-9, "{seconds}");
+        fleet.scrape()
+    });
+    assert_eq!(scrapes[0], scrapes[1]);
+}
+
+#[test]
+fn a_collector_shows_the_series_that_a_direct_scrape_shows() {
+    let mut fleet = Fleet::new();
+    let worker = fleet.process(Some("worker-1"), Temporality::Cumulative);
+    let _in_flight = worker.runs(|| {
+        upload(3);
+        job_took("low", 0.3);
+        start_job("high")
+    });
+    fleet.push(&worker);
+
+    let identity = r#""instance": "worker-1", "job": "worker", "#;
+    let mut collected = fleet.scrape();
+    let targets: Vec<_> = collected
+        .extract_if(.., |series, _| series.starts_with("target_info{"))
+        .collect();
+    assert_eq!(targets.len(), 1, "{targets:?}");
+    let without_identity = collected.iter().map(|(series, value)| {
+        assert!(series.contains(identity), "{series}");
+        (series.replace(identity, ""), *value)
+    });
+    let direct = parse_scrape(&worker.prometheus.render());
+    assert_eq!(without_identity.collect::<BTreeMap<_, _>>(), direct);
+}
+
+#[test]
+fn what_a_dead_process_had_in_flight_leaves_with_it() {
+    for temporality in BOTH {
+        let mut fleet = Fleet::new();
+        let alive = fleet.process(Some("worker-1"), temporality);
+        let dies = fleet.process(Some("worker-2"), temporality);
+        let _in_flight = [
+            alive.runs(|| start_job("low")),
+            dies.runs(|| start_job("low")),
+            dies.runs(|| start_job("low")),
+        ];
+        fleet.push(&alive);
+        fleet.push(&dies);
+        assert_eq!(fleet.value("jobs", "worker-1"), Some(1.0));
+        assert_eq!(fleet.value("jobs", "worker-2"), Some(2.0));
+        assert_eq!(fleet.sum("jobs"), Some(3.0));
+
+        for _ in 0..4 {
+            fleet.pass(EXPORT_INTERVAL);
+            fleet.push(&alive);
+        }
+        assert_eq!(fleet.value("jobs", "worker-2"), None);
+        assert_eq!(fleet.value("target_info", "worker-2"), None);
+        assert_eq!(fleet.sum("jobs"), Some(1.0));
+    }
+}
+
+#[test]
+fn what_is_idle_stays_when_it_is_cumulative_and_leaves_for_a_while_when_it_is_delta() {
+    // A gauge has no temporality, but is exported only if it was set where others are deltas.
+    for (temporality, idle, idle_gauge, after_an_hour) in [
+        (Temporality::Cumulative, Some(5.0), Some(7.0), 8.0),
+        (Temporality::Delta, None, None, 2.0),
+        (Temporality::LowMemory, None, Some(7.0), 2.0),
+    ] {
+        let mut fleet = Fleet::new();
+        let worker = fleet.process(Some("worker-1"), temporality);
+        let _in_flight = worker.runs(|| {
+            upload(5);
+            info!(gauge.backlog = 7);
+            start_job("low")
+        });
+        fleet.push(&worker);
+        for _ in 0..5 {
+            fleet.pass(EXPORT_INTERVAL);
+            fleet.push(&worker);
+        }
+        let value = |metric| fleet.value(metric, "worker-1");
+        assert_eq!(value("uploads_total"), idle, "{temporality:?}");
+        assert_eq!(value("backlog"), idle_gauge, "{temporality:?}");
+        assert_eq!(value("jobs"), Some(1.0), "never a delta");
+
+        worker.runs(|| upload(1));
+        fleet.push(&worker);
+        assert_eq!(fleet.value("uploads_total", "worker-1"), Some(6.0));
+
+        fleet.pass(Duration::from_secs(60 * 60));
+        worker.runs(|| upload(2));
+        fleet.push(&worker);
+        let value = fleet.value("uploads_total", "worker-1");
+        assert_eq!(value, Some(after_an_hour), "{temporality:?}");
+    }
+}
+
+#[test]
+fn an_export_that_fails_is_made_good_by_the_next_one_unless_it_is_delta() {
+    for (temporality, arrived) in [
+        (Temporality::Cumulative, 111.0),
+        (Temporality::Delta, 101.0),
+    ] {
+        let mut fleet = Fleet::new();
+        let worker = fleet.process(Some("worker-1"), temporality);
+        let in_flight = worker.runs(|| {
+            upload(1);
+            start_job("low")
+        });
+        fleet.push(&worker);
+
+        fleet.collector_stops();
+        worker.runs(|| upload(10));
+        drop(in_flight);
+        assert!(worker.provider.force_flush().is_err());
+
+        fleet.collector_starts();
+        worker.runs(|| upload(100));
+        fleet.push(&worker);
+        assert_eq!(fleet.value("uploads_total", "worker-1"), Some(arrived));
+        assert_eq!(fleet.value("jobs", "worker-1"), Some(0.0), "never a delta");
+    }
+}
+
+#[test]
+fn what_is_overtaken_behind_the_agent_does_no_harm_and_before_it_only_what_is_cumulative() {
+    for (temporality, before) in [(Temporality::Cumulative, 11.0), (Temporality::Delta, 10.0)] {
+        let mut fleet = Fleet::new();
+        let exports = |fleet: &mut Fleet, instance| {
+            let worker = fleet.process(Some(instance), temporality);
+            [1, 10].map(|files| {
+                worker.runs(|| upload(files));
+                fleet.exported(&worker)
+            })
+        };
+        let [earlier, later] = exports(&mut fleet, "worker-1");
+        let earlier = fleet.through_the_agent(earlier);
+        let later = fleet.through_the_agent(later);
+        fleet.through_the_gateway(later);
+        fleet.through_the_gateway(earlier);
+        assert_eq!(fleet.value("uploads_total", "worker-1"), Some(11.0));
+
+        let [earlier, later] = exports(&mut fleet, "worker-2");
+        fleet.deliver(later);
+        fleet.deliver(earlier);
+        assert_eq!(fleet.value("uploads_total", "worker-2"), Some(before));
+    }
+}
+
+#[test]
+fn two_processes_without_an_instance_id_overwrite_each_other() {
+    let mut fleet = Fleet::new();
+    let [one, two] = [(); 2].map(|()| fleet.process(None, Temporality::Cumulative));
+    let _in_flight = [one.runs(|| start_job("low")), one.runs(|| start_job("low"))];
+    one.runs(|| upload(100));
+    let _in_flight_too = two.runs(|| start_job("low"));
+    two.runs(|| upload(10));
+    for _ in 0..2 {
+        fleet.push(&one);
+        assert_eq!(
+            (fleet.sum("uploads_total"), fleet.sum("jobs")),
+            (Some(100.0), Some(2.0))
+        );
+        fleet.push(&two);
+        assert_eq!(
+            (fleet.sum("uploads_total"), fleet.sum("jobs")),
+            (Some(10.0), Some(1.0))
+        );
+    }
+}
+
+#[test]
+fn of_two_processes_without_an_instance_id_the_older_ones_deltas_are_dropped() {
+    let mut fleet = Fleet::new();
+    let [older, younger] = [(); 2].map(|()| fleet.process(None, Temporality::Delta));
+    older.runs(|| upload(100));
+    younger.runs(|| upload(10));
+    fleet.push(&younger);
+    fleet.push(&older);
+    assert_eq!(fleet.sum("uploads_total"), Some(10.0), "110 were uploaded");
+}
+
+#[test]
+fn a_real_prometheus_answers_the_guide_for_cumulative_processes() {
+    // A process that restarts begins at 0.
+    prometheus_answers_the_guide(Temporality::Cumulative, 30.0);
+}
+
+#[test]
+fn a_real_prometheus_answers_the_guide_for_delta_processes() {
+    // The collector goes on to add.
+    prometheus_answers_the_guide(Temporality::Delta, 80.0);
+}
+
+fn prometheus_answers_the_guide(temporality: Temporality, after_restart: f64) {
+    let mut fleet = Fleet::new();
+    let Some(prometheus) = Server::start(&fleet) else {
+        return;
+    };
+    let first = fleet.process(Some("worker-1"), temporality);
+    let second = fleet.process(Some("worker-2"), temporality);
+    let mut in_flight = Vec::new();
+    for process in [&first, &second] {
+        process.runs(|| {
+            upload(10);
+            job_took("low", 0.3);
+            job_took("low", 3.0);
+            in_flight.extend([start_job("low"), start_job("high")]);
+        });
+        fleet.push(process);
+    }
+    prometheus.answers("sum(uploads_total)", 20.0);
+    prometheus.answers("sum without (instance) (jobs{queue='low'})", 2.0);
+    prometheus.answers("jobs{instance='worker-1', queue='low'}", 1.0);
+    prometheus.answers("job_queue:jobs:sum{job='worker', queue='low'}", 2.0);
+    prometheus.answers("job:processes:count{job='worker'}", 2.0);
+
+    // Three of four jobs take 0.3 s, in a bucket from 0.25 to 0.5 s.
+    first.runs(|| (0..3).for_each(|_| job_took("low", 0.3)));
+    second.runs(|| job_took("low", 3.0));
+    first.runs(|| upload(40));
+    fleet.push(&first);
+    fleet.push(&second);
+    prometheus.answers("sum(job_seconds_count)", 8.0);
+    let quantile = |quantile: f64| {
+        let rates = "sum by (le) (rate(job_seconds_bucket[5m]))";
+        format!("histogram_quantile({quantile}, {rates})")
+    };
+    prometheus.answers_between(&quantile(0.5), 0.25, 0.5);
+    prometheus.answers_between(&quantile(0.99), 2.5, 5.0);
+    for expression in guide::expressions() {
+        prometheus.answers_between(&expression, 0.0, f64::INFINITY);
+    }
+
+    // A restart: what was in flight has ended before, and nothing counts twice.
+    let worker_1 = "uploads_total{instance='worker-1'}";
+    in_flight.drain(..2);
+    fleet.end(first);
+    prometheus.answers("sum(jobs{instance='worker-1'})", 0.0);
+    prometheus.answers(worker_1, 50.0);
+    let first = fleet.process(Some("worker-1"), temporality);
+    first.runs(|| upload(30));
+    fleet.push(&first);
+    prometheus.answers(worker_1, after_restart);
+    let scrapes = format!("count_over_time({worker_1}[5m])");
+    prometheus.answers_between(&scrapes, 20.0, f64::INFINITY);
+    // 70, and what Prometheus adds for the two ends.
+    prometheus.answers_between(&format!("increase({worker_1}[5m])"), 69.9, 77.0);
+
+    // A crash: the collector forgets the process, Prometheus does at the next scrape.
+    for _ in 0..4 {
+        fleet.pass(EXPORT_INTERVAL);
+        first.runs(|| upload(1));
+        fleet.push(&first);
+    }
+    prometheus.answers("count(jobs{instance='worker-2'}) or vector(0)", 0.0);
+    prometheus.answers("job:processes:count{job='worker'}", 1.0);
+}
+
+#[test]
+fn a_real_prometheus_counts_what_never_was_when_two_processes_write_one_series() {
+    let mut fleet = Fleet::new();
+    let Some(prometheus) = Server::start(&fleet) else {
+        return;
+    };
+    let [one, two] = [(); 2].map(|()| fleet.process(None, Temporality::Cumulative));
+    one.runs(|| upload(100));
+    two.runs(|| upload(10));
+    for _ in 0..2 {
+        fleet.push(&one);
+        prometheus.answers("sum(uploads_total)", 100.0);
+        fleet.push(&two);
+        prometheus.answers("sum(uploads_total)", 10.0);
+    }
+    prometheus.answers(
+        "count(uploads_total{job='worker', instance=~'127.0.0.1:.*'})",
+        1.0,
+    );
+    // Nothing was uploaded since the first scrape.
+    prometheus.answers_between("increase(uploads_total[5m])", 100.0, f64::INFINITY);
+    prometheus.answers("resets(uploads_total[5m])", 2.0);
+}
+
+// What a process of the README's service does.
+
+fn upload(files: u32) {
+    info!(monotonic_counter.uploads = files, region = "eu", "uploaded");
+}
+
+/// In flight as long as it is kept.
+fn start_job(queue: &str) -> Span {
+    info_span!("run_job", in_flight.jobs = Empty, label.queue = queue)
+}
+
+/// What `duration.job` measures, with a duration that a test can tell.
+fn job_took(queue: &str, seconds: f64) {
+    info!(
+        histogram.job = seconds,
+        unit.job = "s",
+        queue,
+        outcome = "ok"
+    );
+}
+
+/// `OTEL_METRIC_EXPORT_INTERVAL` as the guide has it.
+const EXPORT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// For the sockets of all tests.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// While a process has one subscriber, `tracing-core` asks nobody else what a callsite is
+/// to be.
+static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
+
+/// What a process has of its own: a subscriber, a provider with its resource, an exporter.
+struct Process {
+    dispatch: Dispatch,
+    provider: SdkMeterProvider,
+    /// What a direct scrape would show.
+    prometheus: PrometheusHandle,
+}
+
+impl Process {
+    fn start(collector: SocketAddr, instance: Option<&str>, temporality: Temporality) -> Self {
+        LazyLock::force(&OTHERS);
+        let _sockets = RUNTIME.enter();
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(format!("http://{collector}"))
+            .with_retry_policy(RetryPolicy::disabled())
+            .with_temporality(temporality)
+            .build()
+            .unwrap();
+        let version = KeyValue::new("service.version", "1.2.3");
+        let resource = Resource::builder()
+            .with_service_name("worker")
+            .with_attribute(version);
+        let instance = instance.map(|id| KeyValue::new("service.instance.id", id.to_owned()));
+        // It exports when the test asks.
+        let reader = PeriodicReader::builder(exporter)
+            .with_interval(Duration::from_secs(24 * 60 * 60))
+            .build();
+        let provider = SdkMeterProvider::builder()
+            .with_resource(resource.with_attributes(instance).build())
+            .with_reader(reader)
+            .build();
+        let boundaries = Boundaries::new();
+        let recorder = boundaries.prometheus_builder().unwrap().build_recorder();
+        let prometheus = recorder.handle();
+        let meter = tracing_meter::builder()
+            .boundaries(boundaries)
+            .sink(OtelSink::new(provider.clone()))
+            .sink(FacadeSink::new(recorder))
+            .build()
+            .unwrap();
+        Self {
+            dispatch: Dispatch::new(Registry::default().with(meter)),
+            provider,
+            prometheus,
+        }
+    }
+
+    fn runs<T>(&self, code: impl FnOnce() -> T) -> T {
+        tracing::dispatcher::with_default(&self.dispatch, code)
+    }
+}
+
+/// Processes that push to an agent, which hands on to a gateway.
+struct Fleet {
+    receiver: Option<Receiver>,
+    address: SocketAddr,
+    /// How much of what the receiver has was taken from it.
+    taken: usize,
+    agent: Collector,
+    gateway: Arc<Mutex<Gateway>>,
+}
+
+struct Gateway {
+    collector: Collector,
+    /// The clock of both collectors.
+    now: Duration,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        let receiver = RUNTIME.block_on(Receiver::start()).unwrap();
+        Self {
+            address: receiver.address(),
+            receiver: Some(receiver),
+            taken: 0,
+            agent: Collector::new(&guide::yaml("collector-agent.yaml")),
+            gateway: Arc::new(Mutex::new(Gateway {
+                collector: Collector::new(&guide::yaml("collector-gateway.yaml")),
+                now: Duration::ZERO,
+            })),
+        }
+    }
+
+    fn process(&self, instance: Option<&str>, temporality: Temporality) -> Process {
+        Process::start(self.address, instance, temporality)
+    }
+
+    /// The process exports what it has.
+    fn push(&mut self, process: &Process) {
+        let points = self.exported(process);
+        self.deliver(points);
+    }
+
+    /// The process ends, as it should.
+    fn end(&mut self, process: Process) {
+        drop(process.dispatch);
+        process.provider.shutdown().unwrap();
+        let points = self.received();
+        self.deliver(points);
+    }
+
+    fn exported(&mut self, process: &Process) -> Vec<Point> {
+        process.provider.force_flush().unwrap();
+        self.received()
+    }
+
+    fn received(&mut self) -> Vec<Point> {
+        let received = self.receiver.as_ref().unwrap().metrics();
+        let points = points(&received[self.taken..]);
+        self.taken = received.len();
+        points
+    }
+
+    fn deliver(&mut self, points: Vec<Point>) {
+        let handed_on = self.through_the_agent(points);
+        self.through_the_gateway(handed_on);
+    }
+
+    fn through_the_agent(&mut self, points: Vec<Point>) -> Vec<Point> {
+        let now = self.gateway.lock().unwrap().now;
+        self.agent.receive(points, now)
+    }
+
+    fn through_the_gateway(&self, points: Vec<Point>) {
+        let mut gateway = self.gateway.lock().unwrap();
+        let now = gateway.now;
+        gateway.collector.receive(points, now);
+    }
+
+    fn pass(&self, time: Duration) {
+        self.gateway.lock().unwrap().now += time;
+    }
+
+    fn collector_stops(&mut self) {
+        RUNTIME.block_on(self.receiver.take().unwrap().stop());
+    }
+
+    fn collector_starts(&mut self) {
+        let started = RUNTIME.block_on(Receiver::start_at(self.address)).unwrap();
+        self.receiver = Some(started);
+        self.taken = 0;
+    }
+
+    fn scrape(&self) -> BTreeMap<String, f64> {
+        parse_scrape(&self.gateway.lock().unwrap().scrape())
+    }
+
+    /// The sum of all series of a metric, if there is one.
+    fn sum(&self, metric: &str) -> Option<f64> {
+        self.sum_of(metric, "")
+    }
+
+    /// The sum of all series that one process has of a metric.
+    fn value(&self, metric: &str, instance: &str) -> Option<f64> {
+        self.sum_of(metric, &format!("\"instance\": {instance:?}"))
+    }
+
+    fn sum_of(&self, metric: &str, with: &str) -> Option<f64> {
+        let start = format!("{metric}{{");
+        let scrape = self.scrape();
+        let series = scrape.iter();
+        series
+            .filter(|(series, _)| series.starts_with(&start) && series.contains(with))
+            .map(|(_, value)| *value)
+            .reduce(|sum, value| sum + value)
+    }
+}
+
+impl Gateway {
+    fn scrape(&mut self) -> String {
+        self.collector.scrape(self.now)
+    }
+}
+
+/// A Prometheus with the guide's configuration, five times a second.
+struct Server(Prometheus);
+
+impl Server {
+    fn start(fleet: &Fleet) -> Option<Self> {
+        let gateway = Arc::clone(&fleet.gateway);
+        let scrape = move || async move { gateway.lock().unwrap().scrape() };
+        let app = Router::new().route("/metrics", get(scrape));
+        let started = RUNTIME.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let mut config = guide::text("prometheus-behind-collector.yml");
+            for (key, value) in [
+                ("localhost:8889", listener.local_addr()?.to_string()),
+                ("scrape_interval: 15s", "scrape_interval: 200ms".to_owned()),
+                ("scrape_timeout: 10s", "scrape_timeout: 200ms".to_owned()),
+                (
+                    "evaluation_interval: 15s",
+                    "evaluation_interval: 200ms".to_owned(),
+                ),
+            ] {
+                assert_eq!(config.matches(key).count(), 1, "{key}");
+                config = config.replace(key, &value);
+            }
+            tokio::spawn(async { axum::serve(listener, app).await });
+            Prometheus::start(&config, &[&guide::path("rules.yml")]).await
+        });
+        started.unwrap().map(Self)
+    }
+
+    fn answers(&self, query: &str, expected: f64) {
+        let answer = RUNTIME.block_on(self.0.poll_until(query, expected));
+        answer.unwrap();
+    }
+
+    fn answers_between(&self, query: &str, least: f64, most: f64) {
+        let is_good = |answer: Option<f64>| answer.is_some_and(|it| least <= it && it <= most);
+        RUNTIME.block_on(self.0.poll(query, is_good)).unwrap();
+    }
+}
