@@ -158,13 +158,13 @@ pub(crate) async fn run(
 
     let own = options.load.map(|_| ledger.values());
     let metrics = receiver.as_ref().map(Receiver::metrics);
-    let received = metrics
+    let by_otlp = metrics
         .as_ref()
         .map(|it| otlp::values(it, &names(&telemetry)));
     let scraped = scrape::parse(&scrape)?;
     let problems = telemetry.meter.problems();
     Ok(Report {
-        table: Table::new(own.as_ref(), &scraped, received.as_ref()),
+        table: Table::new(own.as_ref(), &scraped, by_otlp.as_ref()),
         scrape,
         spans: receiver.as_ref().map(Receiver::spans).unwrap_or_default(),
         metrics: metrics.unwrap_or_default(),

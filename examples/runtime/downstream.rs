@@ -109,12 +109,12 @@ async fn take(
     let is_poison = body.starts_with("poison");
     let is_flaky = body.starts_with("flaky");
     let is_first = seen.note(body, &headers) == 1;
-    let is_taken = !is_poison && !(is_flaky && is_first);
-    seen.ledger.consumed(&queue, is_taken);
-    if is_taken {
-        StatusCode::NO_CONTENT
-    } else {
+    let is_refused = is_poison || is_flaky && is_first;
+    seen.ledger.consumed(&queue, !is_refused);
+    if is_refused {
         StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::NO_CONTENT
     }
 }
 

@@ -37,7 +37,7 @@ impl Functions {
             "refuse" => call("refuse", || Err(Failure::BadInput)),
             "report" => call("report", || self.report()),
             "panic" => call("panic", || panic!("the function is to panic")),
-            "place_order" => call("place_order", || self.place_order(input)),
+            "place_order" => call("place_order", || self.place_order(&input)),
             _ => Err(Failure::Unknown),
         }
     }
@@ -47,11 +47,11 @@ impl Functions {
     }
 
     /// An order is sent to its queue, and settled by a process of the same trace.
-    fn place_order(&self, order: String) -> Result<String, Failure> {
-        let queued = self.queues.publish(queue::ORDERS, order.clone());
+    fn place_order(&self, order: &str) -> Result<String, Failure> {
+        let queued = self.queues.publish(queue::ORDERS, order.to_owned());
         queued.map_err(|_| Failure::Busy)?;
-        self.database.insert_order(&order, "{}")?;
-        let kept = self.store.put(NAMESPACE, &order, order.clone());
+        self.database.insert_order(order, "{}")?;
+        let kept = self.store.put(NAMESPACE, order, order.to_owned());
         kept.map_err(|_| Failure::BadInput)?;
         let mut origin = Origin::new();
         Span::current().inject_into(&mut origin);

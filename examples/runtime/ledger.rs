@@ -139,10 +139,10 @@ impl fmt::Display for Series {
         let labels: Vec<_> = labels
             .map(|(key, value)| format!("{key}={value:?}"))
             .collect();
-        match labels.is_empty() {
-            true => f.pad(&self.name),
-            false => f.pad(&format!("{}{{{}}}", self.name, labels.join(","))),
+        if labels.is_empty() {
+            return f.pad(&self.name);
         }
+        f.pad(&format!("{}{{{}}}", self.name, labels.join(",")))
     }
 }
 

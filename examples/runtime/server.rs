@@ -41,8 +41,8 @@ impl Server {
         describe();
         let directory = tempfile::tempdir()?;
         let file: PathBuf = directory.path().join("runtime.sqlite");
-        let (changed, changes) = mpsc::channel(1);
-        let database = Arc::new(Database::create(&file, changed)?);
+        let (notify, changes) = mpsc::channel(1);
+        let database = Arc::new(Database::create(&file, notify)?);
         let capture = ChangeCapture::open(&file)?;
 
         let outbound = Outbound::to(downstream);
