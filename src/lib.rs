@@ -88,6 +88,10 @@
     feature = "http",
     doc = "- [`http`] has server and client spans for HTTP and gRPC."
 )]
+#![cfg_attr(
+    feature = "setup",
+    doc = "- [`setup`] sets up all of this, for an application, as the environment says."
+)]
 //!
 //! # What may be relied upon
 //!
@@ -128,6 +132,8 @@ pub mod propagation;
 mod reentrancy;
 mod segmented;
 mod series;
+#[cfg(feature = "setup")]
+pub mod setup;
 mod sink;
 mod value;
 

@@ -1,9 +1,14 @@
-//! An OTLP receiver: the official protocol over gRPC, on loopback.
+//! An OTLP receiver: the official protocol over gRPC, and over HTTP, on loopback.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -21,12 +26,15 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
+use tower_http::decompression::RequestDecompressionLayer;
 
 /// Keeps what it is sent, until it is dropped.
 pub(crate) struct Receiver {
@@ -34,7 +42,7 @@ pub(crate) struct Receiver {
     store: Store,
     /// It listens as long as this is not dropped.
     stop: oneshot::Sender<()>,
-    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    server: JoinHandle<()>,
 }
 
 /// A span, and the resource that it is from.
@@ -69,8 +77,13 @@ impl Receiver {
         let store = Store::default();
         let (stop, stopped) = oneshot::channel();
         let server = Server::builder()
-            .add_service(TraceServiceServer::new(store.clone()))
-            .add_service(MetricsServiceServer::new(store.clone()))
+            .add_service(
+                TraceServiceServer::new(store.clone()).accept_compressed(CompressionEncoding::Gzip),
+            )
+            .add_service(
+                MetricsServiceServer::new(store.clone())
+                    .accept_compressed(CompressionEncoding::Gzip),
+            )
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
                 let _ = stopped.await;
             });
@@ -78,7 +91,29 @@ impl Receiver {
             address,
             store,
             stop,
-            server: tokio::spawn(server),
+            server: tokio::spawn(async { server.await.unwrap_or_default() }),
+        })
+    }
+
+    /// Listens for OTLP over HTTP, in the binary encoding.
+    pub(crate) async fn start_http() -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let store = Store::default();
+        let app = Router::new()
+            .route("/v1/traces", post(traces_over_http))
+            .route("/v1/metrics", post(metrics_over_http))
+            .layer(RequestDecompressionLayer::new())
+            .with_state(store.clone());
+        let (stop, stopped) = oneshot::channel();
+        let server = axum::serve(listener, app).with_graceful_shutdown(async {
+            let _: Result<(), _> = stopped.await;
+        });
+        Ok(Self {
+            address,
+            store,
+            stop,
+            server: tokio::spawn(async { server.await.unwrap_or_default() }),
         })
     }
 
@@ -94,6 +129,11 @@ impl Receiver {
     /// All metrics so far, in the order in which they came.
     pub(crate) fn metrics(&self) -> Vec<ReceivedMetric> {
         self.store.lock().metrics.clone()
+    }
+
+    /// The headers of all requests so far.
+    pub(crate) fn headers(&self) -> Vec<HeaderMap> {
+        self.store.lock().headers.clone()
     }
 
     /// Closes the port, and all connections.
@@ -116,6 +156,7 @@ struct Store(Arc<Mutex<Stored>>);
 
 #[derive(Default)]
 struct Stored {
+    headers: Vec<HeaderMap>,
     spans: Vec<Received>,
     metrics: Vec<ReceivedMetric>,
 }
@@ -124,16 +165,11 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Stored> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-#[tonic::async_trait]
-impl TraceService for Store {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+    fn take_traces(&self, headers: HeaderMap, request: ExportTraceServiceRequest) {
         let mut stored = self.lock();
-        for of_resource in request.into_inner().resource_spans {
+        stored.headers.push(headers);
+        for of_resource in request.resource_spans {
             let resource = of_resource_attributes(of_resource.resource);
             let service = resource.get("service.name").cloned().unwrap_or_default();
             let spans = of_resource.scope_spans.into_iter().flat_map(|it| it.spans);
@@ -143,18 +179,12 @@ impl TraceService for Store {
                 span,
             }));
         }
-        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
-}
 
-#[tonic::async_trait]
-impl MetricsService for Store {
-    async fn export(
-        &self,
-        request: Request<ExportMetricsServiceRequest>,
-    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+    fn take_metrics(&self, headers: HeaderMap, request: ExportMetricsServiceRequest) {
         let mut stored = self.lock();
-        for of_resource in request.into_inner().resource_metrics {
+        stored.headers.push(headers);
+        for of_resource in request.resource_metrics {
             let resource = of_resource_attributes(of_resource.resource);
             for of_scope in of_resource.scope_metrics {
                 let scope = of_scope.scope.map(|it| it.name).unwrap_or_default();
@@ -166,8 +196,51 @@ impl MetricsService for Store {
                 }));
             }
         }
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        self.take_traces(metadata.into_headers(), request);
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        self.take_metrics(metadata.into_headers(), request);
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
+}
+
+async fn traces_over_http(
+    State(store): State<Store>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Vec<u8>, StatusCode> {
+    let request = ExportTraceServiceRequest::decode(body);
+    store.take_traces(headers, request.map_err(|_| StatusCode::BAD_REQUEST)?);
+    Ok(ExportTraceServiceResponse::default().encode_to_vec())
+}
+
+async fn metrics_over_http(
+    State(store): State<Store>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Vec<u8>, StatusCode> {
+    let request = ExportMetricsServiceRequest::decode(body);
+    store.take_metrics(headers, request.map_err(|_| StatusCode::BAD_REQUEST)?);
+    Ok(ExportMetricsServiceResponse::default().encode_to_vec())
 }
 
 fn of_resource_attributes(resource: Option<Resource>) -> Attributes {

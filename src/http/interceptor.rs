@@ -125,9 +125,10 @@ impl RemoteTrace {
     }
 
     fn read(metadata: &(impl Carrier + ?Sized)) -> Self {
-        let context = W3cPropagator::new().extract_with(&opentelemetry::Context::new(), metadata);
+        let propagator = W3cPropagator::of_the_process();
+        let context = propagator.extract_with(&opentelemetry::Context::new(), metadata);
         let mut headers = Vec::new();
-        W3cPropagator::new().inject_into(&context, &mut headers);
+        propagator.inject_into(&context, &mut headers);
         Self(headers)
     }
 

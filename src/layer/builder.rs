@@ -161,6 +161,12 @@ impl MeterLayerBuilder {
         self
     }
 
+    /// Exporters shall have the same.
+    #[cfg(feature = "setup")]
+    pub(crate) const fn buckets(&self) -> &Boundaries {
+        &self.boundaries
+    }
+
     /// Builds the layer for a subscriber `S`, which is inferred where the layer
     /// is added to one.
     ///

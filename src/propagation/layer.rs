@@ -16,7 +16,7 @@ use super::active::{Whose, activate, deactivate};
 use super::carried::{carried, carry, may_carry, nearest_carried, nearest_context};
 use super::fields::{ReceivedFields, are_fields_of};
 use super::forward::forward_to_inner;
-use super::propagator::Received;
+use super::propagator::W3cPropagator;
 use super::tracer::{inside_tracer, is_inside_tracer, is_live, tracer_context};
 use crate::callsite_map::CallsiteMap;
 
@@ -101,7 +101,7 @@ impl<L> PropagationLayer<L> {
             return None;
         }
         let fields = ReceivedFields::of(attrs);
-        let received = Received::read(&fields);
+        let received = W3cPropagator::of_the_process().read(&fields);
         if received.is_empty() {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The propagator.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use opentelemetry::Context;
 use opentelemetry::baggage::{BaggageExt as _, KeyValueMetadata};
@@ -46,6 +46,10 @@ pub struct W3cPropagator {
     tracestate_limit: usize,
 }
 
+/// What the spans of this process propagate by.
+static INSTALLED: OnceLock<W3cPropagator> = OnceLock::new();
+static DEFAULT: W3cPropagator = W3cPropagator::new();
+
 static FIELDS: LazyLock<[String; 3]> =
     LazyLock::new(|| [TRACEPARENT, TRACESTATE, BAGGAGE].map(ToOwned::to_owned));
 
@@ -80,11 +84,37 @@ impl W3cPropagator {
         all
     }
 
+    /// Of nothing: what comes is not continued, and nothing is sent.
+    #[must_use]
+    pub const fn none() -> Self {
+        let mut none = Self::new();
+        none.trace_context = false;
+        none.baggage = false;
+        none
+    }
+
+    /// Makes this the propagator of the process: the one by which spans continue and
+    /// send traces, and OpenTelemetry's global one. Without it spans propagate all three
+    /// headers.
+    ///
+    /// # Errors
+    ///
+    /// The propagator, if one was installed before: it stays.
+    pub fn install(self) -> Result<(), Self> {
+        INSTALLED.set(self.clone())?;
+        opentelemetry::global::set_text_map_propagator(self);
+        Ok(())
+    }
+
+    /// That of the process.
+    pub(crate) fn of_the_process() -> &'static Self {
+        INSTALLED.get().unwrap_or(&DEFAULT)
+    }
+
     /// Whether the right-most 7 bytes of the ids of traces that start here are random,
     /// as those of the SDK's default generator are. With an id generator that makes
-    /// others, say `false`, to every propagator of the process; and inject the
-    /// [`nearest_context`](super::SpanPropagation::nearest_context) of a span by it, in the
-    /// place of `inject_into`, which takes them for random.
+    /// others, say `false`, to every propagator of the process; and
+    /// [install](Self::install) it for the spans.
     #[must_use]
     pub const fn random_ids(mut self, random: bool) -> Self {
         self.random_ids = random;
@@ -113,14 +143,18 @@ impl W3cPropagator {
 
     /// As [`extract_from`](Self::extract_from), with another context than the current.
     pub fn extract_with(&self, context: &Context, carrier: &(impl Carrier + ?Sized)) -> Context {
-        let mut received = Received::default();
-        if self.trace_context {
-            received.trace = read_trace(carrier);
+        self.read(carrier).put_into(context)
+    }
+
+    /// What is valid of the headers that it propagates.
+    pub(super) fn read<'m>(&self, carrier: &'m (impl Carrier + ?Sized)) -> Received<'m> {
+        let trace = self.trace_context.then(|| read_trace(carrier));
+        let baggage = self.baggage.then(|| read_baggage(carrier));
+        Received {
+            trace: trace.flatten(),
+            baggage: baggage.flatten(),
+            random_ids: self.random_ids,
         }
-        if self.baggage {
-            received.baggage = read_baggage(carrier);
-        }
-        received.put_into_with(context, self.random_ids)
     }
 
     /// Writes the context's trace and baggage into the carrier. What the carrier holds
@@ -191,38 +225,28 @@ impl TextMapPropagator for W3cPropagator {
         FieldIter::new(match (self.trace_context, self.baggage) {
             (true, true) => &FIELDS[..],
             (true, false) => &FIELDS[..2],
-            (false, _) => &FIELDS[2..],
+            (false, true) => &FIELDS[2..],
+            (false, false) => &[],
         })
     }
 }
 
 /// What a message brings that is valid.
-#[derive(Default)]
 pub(super) struct Received<'m> {
     pub(super) trace: Option<ReceivedTrace<'m>>,
     baggage: Option<Baggage>,
+    random_ids: bool,
 }
 
-impl<'m> Received<'m> {
-    pub(super) fn read(carrier: &'m (impl Carrier + ?Sized)) -> Self {
-        Self {
-            trace: read_trace(carrier),
-            baggage: read_baggage(carrier),
-        }
-    }
-
+impl Received<'_> {
     pub(super) fn is_empty(&self) -> bool {
         self.trace.is_none() && self.baggage.is_none()
     }
 
     /// `context`, with what was received in the place of its own.
     pub(super) fn put_into(self, context: &Context) -> Context {
-        self.put_into_with(context, true)
-    }
-
-    fn put_into_with(self, context: &Context, random_ids: bool) -> Context {
         let context = match self.trace {
-            Some(trace) => trace.put_into(context, random_ids),
+            Some(trace) => trace.put_into(context, self.random_ids),
             None => context.clone(),
         };
         match self.baggage {

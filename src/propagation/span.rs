@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan as _;
 
 use super::carried::{carry, nearest_context, own_context, registry};
 use super::carrier::{Carrier, CarrierMut};
-use super::propagator::{Received, W3cPropagator};
+use super::propagator::W3cPropagator;
 use super::tracer::is_live;
 
 /// Continues and passes on traces with `tracing` spans, whatever layers there are.
@@ -74,7 +74,7 @@ pub trait SpanPropagation {
 
 impl SpanPropagation for Span {
     fn continue_from(&self, carrier: &(impl Carrier + ?Sized)) -> Result<bool, ContinueError> {
-        let received = Received::read(carrier);
+        let received = W3cPropagator::of_the_process().read(carrier);
         if received.is_empty() {
             return Ok(false);
         }
@@ -99,13 +99,15 @@ impl SpanPropagation for Span {
     }
 
     fn link_to(&self, carrier: &(impl Carrier + ?Sized)) -> bool {
-        let context = Received::read(carrier).put_into(&Context::new());
+        let context = W3cPropagator::of_the_process()
+            .read(carrier)
+            .put_into(&Context::new());
         self.add_link(context.span().span_context().clone());
         is_live(&context)
     }
 
     fn inject_into(&self, carrier: &mut (impl CarrierMut + ?Sized)) {
-        W3cPropagator::new().inject_into(&self.nearest_context(), carrier);
+        W3cPropagator::of_the_process().inject_into(&self.nearest_context(), carrier);
     }
 
     fn nearest_context(&self) -> Context {

@@ -1,0 +1,226 @@
+//! Metrics, traces and logs of an application, in one line.
+//!
+//! ```no_run
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let _telemetry = tracing_meter::setup::init()?;
+//!     tracing::info!(monotonic_counter.starts = 1, "started");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What is exported, and where to, is said by whoever runs the program, in
+//! [OpenTelemetry's environment variables]. A value that is not known is a
+//! [`SetupError`] that names its variable: nothing is silently something else.
+//!
+//! | variable | values; the default first |
+//! |---|---|
+//! | `OTEL_SERVICE_NAME` | `unknown_service:EXECUTABLE` |
+//! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,key=value`, percent-encoded |
+//! | `OTEL_METRICS_EXPORTER` | `otlp`, `prometheus`, `console`, a list of them, `none` |
+//! | `OTEL_TRACES_EXPORTER` | `otlp`, `console`, both, `none` |
+//! | `OTEL_PROPAGATORS` | `tracecontext,baggage`, one of them, `none` |
+//! | `OTEL_TRACES_SAMPLER` | `parentbased_always_on`, `parentbased_always_off`, `parentbased_traceidratio`, `always_on`, `always_off`, `traceidratio` |
+//! | `OTEL_TRACES_SAMPLER_ARG` | the ratio, `1.0` |
+//! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds, `60000` |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf`, `grpc` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, for gRPC `http://localhost:4317` |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds, `10000` |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `none`, `gzip` |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` | `false`, `true`: for gRPC and an endpoint without `http://` or `https://` |
+//! | `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_EXPORTER_OTLP_METRICS_…` | any of the last six for one signal; its endpoint is taken as it is, and has no `/v1/…` added |
+//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` |
+//! | `OTEL_EXPORTER_PROMETHEUS_HOST`, `_PORT` | `localhost`, `9464` |
+//! | `OTEL_BSP_SCHEDULE_DELAY`, `_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | `5000`, `2048`, `512` |
+//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `_EVENT_`, `_LINK_` | `128` |
+//! | `OTEL_SDK_DISABLED` | `false`; `true`: no metrics, and traces are passed on as they came |
+//! | `RUST_LOG` | what is logged, to the standard error output: `info` |
+//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG` |
+//!
+//! `https` needs the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
+//! says.
+//!
+//! Without an exporter of traces they are passed on as they came: a span that nobody
+//! exports would be a hole in the trace.
+//!
+//! [OpenTelemetry's environment variables]: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use opentelemetry::global;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Layer, Registry};
+
+mod background;
+mod config;
+mod environment;
+mod error;
+mod exporters;
+mod exports;
+mod guard;
+mod metrics;
+mod otlp;
+mod prometheus;
+mod resource;
+mod subscriber;
+mod traces;
+
+pub use error::{SetupError, ShutdownError};
+pub use guard::Guard;
+
+use crate::MeterLayerBuilder;
+use config::{Config, Defaults};
+use environment::Environment;
+use error::Cause;
+use exporters::Exporters;
+
+/// Sets everything up as the environment says.
+///
+/// # Errors
+///
+/// As [`Setup::init`] says.
+pub fn init() -> Result<Guard, SetupError> {
+    builder().init()
+}
+
+/// What the environment cannot know: the labels and conventions of an application, its
+/// name and version, and what to do where the environment says nothing.
+pub fn builder() -> Setup {
+    Setup {
+        meter: MeterLayerBuilder::new().directives("info"),
+        attributes: BTreeMap::new(),
+        defaults: Defaults::default(),
+        layers: Vec::new(),
+        logs: true,
+        shutdown_limit: Duration::from_secs(10),
+    }
+}
+
+/// Builds the telemetry of a process.
+///
+/// ```no_run
+/// # fn main() -> Result<(), tracing_meter::setup::SetupError> {
+/// use tracing_meter::{Boundaries, setup};
+///
+/// let _telemetry = setup::builder()
+///     .service_name("mailer")
+///     .service_version(env!("CARGO_PKG_VERSION"))
+///     .metrics_exporters("prometheus")
+///     .meter(
+///         tracing_meter::builder()
+///             .directives("info")
+///             .inherited_labels(["tenant"])
+///             .boundaries(Boundaries::new().prefix("mail.", &[0.1, 1.0, 10.0])),
+///     )
+///     .init()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Setup {
+    meter: MeterLayerBuilder,
+    attributes: BTreeMap<String, String>,
+    defaults: Defaults,
+    layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+    logs: bool,
+    shutdown_limit: Duration,
+}
+
+impl Setup {
+    /// The name of the service, where the environment gives none.
+    pub fn service_name(self, name: impl Into<String>) -> Self {
+        self.resource_attribute("service.name", name)
+    }
+
+    /// The version of the service, where the environment gives none.
+    pub fn service_version(self, version: impl Into<String>) -> Self {
+        self.resource_attribute("service.version", version)
+    }
+
+    /// An attribute of all that is exported, where `OTEL_RESOURCE_ATTRIBUTES` does not
+    /// give it another value.
+    pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.insert(key.into(), value.into());
+        self
+    }
+
+    /// The measuring layer, with its labels, conventions, boundaries and sinks of its own.
+    /// The sinks of the environment's exporters are added to them. By default it is the
+    /// builder's, with the directives `info`.
+    pub fn meter(mut self, builder: MeterLayerBuilder) -> Self {
+        self.meter = builder;
+        self
+    }
+
+    /// Where metrics go to if `OTEL_METRICS_EXPORTER` is not set, in its grammar.
+    pub fn metrics_exporters(mut self, exporters: impl Into<String>) -> Self {
+        self.defaults.metrics = exporters.into();
+        self
+    }
+
+    /// Where traces go to if `OTEL_TRACES_EXPORTER` is not set, in its grammar.
+    pub fn traces_exporters(mut self, exporters: impl Into<String>) -> Self {
+        self.defaults.traces = exporters.into();
+        self
+    }
+
+    /// Another layer, beneath ours. Filter it: a layer without a filter enables everything
+    /// for itself.
+    pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Whether there are log lines on the standard error output. By default there are.
+    pub fn logs(mut self, enabled: bool) -> Self {
+        self.logs = enabled;
+        self
+    }
+
+    /// How long the [`Guard`] may take to export what is left: 10 seconds by default.
+    pub fn shutdown_limit(mut self, limit: Duration) -> Self {
+        self.shutdown_limit = limit;
+        self
+    }
+
+    /// Sets up what the process needs: its global subscriber, which takes records of the
+    /// `log` crate, too, and OpenTelemetry's global providers and propagator.
+    ///
+    /// # Errors
+    ///
+    /// If a variable of the environment has a value that is not valid or not known, an
+    /// exporter cannot be built, nothing can listen at the address of the Prometheus
+    /// endpoint, the measuring layer's configuration is not valid, or the process has a
+    /// global subscriber already. It connects to nothing: a collector may be down.
+    pub fn init(self) -> Result<Guard, SetupError> {
+        let variable = |name: &str| std::env::var_os(name);
+        let env = Environment::new(&variable);
+        let config = Config::read(&env, &self.defaults)?;
+        let log_filter = subscriber::log_filter(&env)?;
+        if tracing::dispatcher::has_been_set() {
+            return Err(Cause::AlreadySet.into());
+        }
+        let resource = resource::resource(&self.attributes, &config.resource);
+        let exporters = Exporters::start(&config, self.meter.buckets(), &resource)?;
+        let (meter, guard) = exporters.measure(self.meter, self.shutdown_limit)?;
+        let layers = (!self.layers.is_empty()).then_some(self.layers);
+        let subscriber = tracing_subscriber::registry()
+            .with(layers)
+            .with(meter)
+            .with(subscriber::trace_layer(guard.tracer_provider()));
+        subscriber::set_global(subscriber, self.logs.then_some(log_filter))?;
+        let propagated = config.propagator.install();
+        propagated.map_err(|_| Cause::AlreadySet)?;
+        if let Some(provider) = guard.tracer_provider() {
+            global::set_tracer_provider(provider.clone());
+        }
+        Ok(guard)
+    }
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! The thread of its own on which exporters run.
+
+use std::future::Future;
+
+use tokio::runtime::{Builder, EnterGuard, Runtime};
+
+use super::error::{Cause, SetupError};
+
+/// A runtime beside that of the application, if it has one: gRPC works in any `main`, and
+/// whoever waits for the last export never waits for a thread that it blocks itself.
+pub(super) struct Background(Option<Runtime>);
+
+impl Background {
+    pub(super) fn start() -> Result<Self, SetupError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("tracing-meter")
+            .enable_all()
+            .build();
+        let runtime = runtime.map_err(Cause::Runtime)?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// What is built under the guard runs here.
+    pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
+        self.0.as_ref().map(Runtime::enter)
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output: Send> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(async { drop(task.await) });
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Waiting for its end would panic inside of another runtime.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

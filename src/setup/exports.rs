@@ -1,0 +1,152 @@
+//! What became of what was exported.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+
+use crate::no_poison::NoPoison;
+
+/// An exporter that says when it has failed: the SDK tells nobody.
+#[derive(Debug)]
+pub(super) struct Reporting<E> {
+    inner: E,
+    exports: Arc<Exports>,
+}
+
+/// The exports of one exporter so far.
+#[derive(Debug)]
+pub(super) struct Exports {
+    signal: &'static str,
+    /// Spans, of this signal alone.
+    ended: AtomicU64,
+    arrived: AtomicU64,
+    /// Why the last export failed, if it did.
+    failure: NoPoison<Option<String>>,
+}
+
+impl Exports {
+    pub(super) fn new(signal: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            signal,
+            ended: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
+            failure: NoPoison::default(),
+        })
+    }
+
+    pub(super) fn of<E>(self: &Arc<Self>, exporter: E) -> Reporting<E> {
+        Reporting {
+            inner: exporter,
+            exports: Arc::clone(self),
+        }
+    }
+
+    /// How many spans have ended, and did not arrive.
+    pub(super) fn lost_spans(&self) -> u64 {
+        let arrived = self.arrived.load(Ordering::Acquire);
+        self.ended.load(Ordering::Acquire).saturating_sub(arrived)
+    }
+
+    /// Why the last export failed, if it did.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().clone()
+    }
+
+    /// One event is the line and the count: whoever looks at either finds it.
+    fn report(&self, result: &OTelSdkResult) {
+        let failure = result.as_ref().err().map(ToString::to_string);
+        if let Some(why) = &failure {
+            tracing::error!(
+                monotonic_counter.tracing_meter.failed_exports = 1,
+                signal = self.signal,
+                "cannot export {}: {why}",
+                self.signal,
+            );
+        }
+        *self.failure.lock() = failure;
+    }
+}
+
+/// A processor of spans that counts those that are to be exported: of what its queue has
+/// no room for, the exporter never hears.
+#[derive(Debug)]
+pub(super) struct Counting<P> {
+    pub(super) inner: P,
+    pub(super) exports: Arc<Exports>,
+}
+
+impl<P: SpanProcessor> SpanProcessor for Counting<P> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.inner.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.exports.ended.fetch_add(1, Ordering::Release);
+        self.inner.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for Reporting<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let result = self.inner.export(batch).await;
+        if result.is_ok() {
+            let arrived = u64::try_from(spans).unwrap_or(u64::MAX);
+            self.exports.arrived.fetch_add(arrived, Ordering::Release);
+        }
+        self.exports.report(&result);
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let result = self.inner.export(metrics).await;
+        self.exports.report(&result);
+        result
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.inner.temporality()
+    }
+}

@@ -1,0 +1,145 @@
+//! What ends the telemetry of a process.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+
+use super::background::Background;
+use super::error::ShutdownError;
+use super::exports::Exports;
+use super::metrics::Metrics;
+use super::traces::Traces;
+use crate::handle::MeterHandle;
+
+/// Exports what is left when it is dropped, or when it [shuts down](Self::shutdown).
+///
+/// Keep it as long as the program runs, in a variable of `main`: it ends with every way
+/// out of there, `?` and panics included. `std::process::exit` drops nothing.
+#[must_use = "what is left is exported when the guard is dropped"]
+pub struct Guard {
+    pub(super) handle: MeterHandle,
+    pub(super) prometheus: Option<PrometheusHandle>,
+    pub(super) traces: Option<Traces>,
+    pub(super) metrics: Option<Metrics>,
+    pub(super) limit: Duration,
+    /// All of them are exported from here: it ends after them.
+    pub(super) _background: Background,
+}
+
+impl Guard {
+    /// What is measured, and what is wrong with it.
+    #[must_use]
+    pub fn handle(&self) -> &MeterHandle {
+        &self.handle
+    }
+
+    /// What a scrape shows, if there is an endpoint for Prometheus.
+    #[must_use]
+    pub fn prometheus(&self) -> Option<&PrometheusHandle> {
+        self.prometheus.as_ref()
+    }
+
+    /// The tracer provider, if traces are exported. It is OpenTelemetry's global one, too.
+    #[must_use]
+    pub fn tracer_provider(&self) -> Option<&SdkTracerProvider> {
+        self.traces.as_ref().map(|it| &it.provider)
+    }
+
+    /// The meter provider, if metrics are pushed. It is OpenTelemetry's global one, too.
+    #[must_use]
+    pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
+        self.metrics.as_ref().map(|it| &it.provider)
+    }
+
+    /// Exports what is left, traces first, and ends; the Prometheus endpoint last.
+    ///
+    /// It blocks until that is done, but never longer than the
+    /// [limit](super::Setup::shutdown_limit), and may be called in asynchronous code.
+    ///
+    /// # Errors
+    ///
+    /// If spans were lost, at any time, or the last metrics did not arrive.
+    pub fn shutdown(mut self) -> Result<(), ShutdownError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), ShutdownError> {
+        let until = Instant::now() + self.limit;
+        // Metrics get what is left of the time, and half of it at least.
+        let traces = self.traces.take();
+        let traces = traces.and_then(|it| end_traces(it, self.limit / 2).err());
+        let metrics = self.metrics.take();
+        let left = until.saturating_duration_since(Instant::now());
+        let metrics = metrics.and_then(|it| end_metrics(it, left).err());
+        if traces.is_none() && metrics.is_none() {
+            return Ok(());
+        }
+        Err(ShutdownError { traces, metrics })
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+fn end_traces(traces: Traces, limit: Duration) -> Result<(), String> {
+    let Traces { provider, exports } = traces;
+    let ended = within(limit, move || provider.shutdown_with_timeout(limit));
+    let lost = exports.iter().map(|it| it.lost_spans()).sum::<u64>();
+    let failure = failure(&exports);
+    match (ended, failure) {
+        (Err(why), _) => Err(format!("{why}; {lost} spans did not arrive")),
+        (Ok(()), Some(why)) if lost > 0 => Err(format!("{lost} spans did not arrive: {why}")),
+        (Ok(()), None) if lost > 0 => Err(format!("{lost} spans did not arrive")),
+        (Ok(()), _) => Ok(()),
+    }
+}
+
+fn end_metrics(metrics: Metrics, limit: Duration) -> Result<(), String> {
+    let Metrics { provider, exports } = metrics;
+    let ended = within(limit, move || provider.shutdown_with_timeout(limit));
+    // The SDK says that it has failed, the exporter says why.
+    ended.map_err(|why| failure(&exports).unwrap_or(why))
+}
+
+fn failure(of: &[Arc<Exports>]) -> Option<String> {
+    of.iter().find_map(|it| it.failure())
+}
+
+/// The SDK bounds most of its waiting, but not all.
+fn within(
+    limit: Duration,
+    end: impl FnOnce() -> OTelSdkResult + Send + 'static,
+) -> Result<(), String> {
+    let (done, wait) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("tracing-meter-end".to_owned());
+    let started = thread.spawn(move || done.send(end()));
+    started.map_err(|why| why.to_string())?;
+    // A little more, so that the SDK can say itself that its time is over.
+    match wait.recv_timeout(limit + Duration::from_millis(100)) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(OTelSdkError::Timeout(_))) | Err(RecvTimeoutError::Timeout) => {
+            Err(format!("not exported within {limit:?}"))
+        }
+        Ok(Err(why)) => Err(why.to_string()),
+        Err(RecvTimeoutError::Disconnected) => Err("the exporter has panicked".to_owned()),
+    }
+}

@@ -1,0 +1,59 @@
+//! The meter provider.
+
+use std::sync::Arc;
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider};
+
+use super::config::{Config, MetricsExporter, Push};
+use super::error::SetupError;
+use super::exports::Exports;
+
+/// Where metrics go to by themselves.
+pub(super) struct Metrics {
+    pub(super) provider: SdkMeterProvider,
+    pub(super) exports: Vec<Arc<Exports>>,
+}
+
+impl Metrics {
+    /// `None` without an exporter that pushes.
+    pub(super) fn start(config: &Config, resource: &Resource) -> Result<Option<Self>, SetupError> {
+        let mut builder = SdkMeterProvider::builder().with_resource(resource.clone());
+        let mut all = Vec::new();
+        for exporter in &config.metrics {
+            let exports = Exports::new("metrics");
+            builder = match exporter {
+                MetricsExporter::Otlp(otlp, push) => {
+                    let exporter = otlp.metric_exporter(push.temporality)?;
+                    with_reader(builder, exporter, *push, &exports)
+                }
+                MetricsExporter::Console(push) => {
+                    let exporter = opentelemetry_stdout::MetricExporter::builder()
+                        .with_temporality(push.temporality)
+                        .build();
+                    with_reader(builder, exporter, *push, &exports)
+                }
+                MetricsExporter::Prometheus(_) => continue,
+            };
+            all.push(exports);
+        }
+        if all.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            provider: builder.build(),
+            exports: all,
+        }))
+    }
+}
+
+fn with_reader(
+    builder: MeterProviderBuilder,
+    exporter: impl PushMetricExporter,
+    push: Push,
+    exports: &Arc<Exports>,
+) -> MeterProviderBuilder {
+    let reader = PeriodicReader::builder(exports.of(exporter)).with_interval(push.interval);
+    builder.with_reader(reader.build())
+}
