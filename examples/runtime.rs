@@ -14,24 +14,30 @@
 //! | option | |
 //! |---|---|
 //! | `--listen ADDR` | where it serves, by default 127.0.0.1:8080 |
-//! | `--metrics ADDR` | where `/metrics` is, by default 127.0.0.1:9464 |
 //! | `--load SECONDS` | makes its own load, and ends |
 //! | `--rounds N` | the same, for each client so often |
 //!
-//! OTLP goes to `OTEL_EXPORTER_OTLP_ENDPOINT`, or, with a load, to a receiver that the
-//! program runs itself. `RUST_LOG` chooses which lines are logged, and changes no number.
+//! Where metrics and traces go is said by OpenTelemetry's environment variables. Without
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` a load has a receiver for itself: this process is the
+//! receiver then, and starts itself once more in the environment of one.
 
 #![allow(clippy::print_stdout, reason = "an example shows its output")]
 
+use std::env;
 use std::fmt;
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::pin::pin;
+use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+#[path = "runtime/account.rs"]
+pub(crate) mod account;
 #[path = "runtime/bus.rs"]
 mod bus;
 #[path = "runtime/changes.rs"]
@@ -80,44 +86,39 @@ mod telemetry;
 #[path = "runtime/trace.rs"]
 pub(crate) mod trace;
 
+use account::Account;
 use client::Client;
-use downstream::{Deliveries, Downstream};
+use downstream::Downstream;
 use ledger::Ledger;
 pub(crate) use load::Length;
 use receiver::{Received, ReceivedMetric, Receiver};
 use server::Server;
 use table::Table;
-use telemetry::Telemetry;
+pub(crate) use telemetry::OTLP_ENDPOINT;
 use trace::Trace;
 
 pub(crate) type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    let options = Options::parse(std::env::args().skip(1))?;
-    log_panics();
-    let report = run(options, stop_signal()?).await?;
-    println!("\n{report}");
-    Ok(if report.is_good() {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let options = Options::parse(arguments.iter())?;
+    let is_good = if options.load.is_some() && env::var_os(OTLP_ENDPOINT).is_none() {
+        let mut program = Command::new(env::current_exe()?);
+        program.args(arguments);
+        let report = receive(program, stop_signal()?).await?;
+        println!("\n{report}");
+        report.is_good()
+    } else {
+        let account = run(options, stop_signal()?).await?;
+        println!("{account}");
+        account.problems.is_empty()
+    };
+    Ok(if is_good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// What came of it.
-pub(crate) struct Report {
-    pub(crate) table: Table,
-    /// The text of `/metrics`, when all was done.
-    #[allow(dead_code, reason = "the table shows its numbers, tests look at the rest")]
-    pub(crate) scrape: String,
-    /// What the program's own receiver got.
-    pub(crate) spans: Vec<Received>,
-    pub(crate) metrics: Vec<ReceivedMetric>,
-    /// What the service downstream got.
-    pub(crate) deliveries: Deliveries,
-    /// What the layer had to reject.
-    pub(crate) problems: Vec<String>,
 }
 
 /// The order whose trace is followed.
@@ -127,18 +128,15 @@ pub(crate) const FOLLOWED: &str = "the followed order";
 pub(crate) async fn run(
     options: Options,
     stopped: impl Future<Output = ()> + Send + 'static,
-) -> Result<Report> {
-    let receiver = options.receiver().await?;
-    let own_endpoint = receiver
-        .as_ref()
-        .map(|it| format!("http://{}", it.address()));
-    let endpoint = own_endpoint.or_else(|| std::env::var(OTLP_ENDPOINT).ok());
-    let telemetry = Telemetry::start(options.metrics, DIRECTIVES, endpoint.as_deref()).await?;
+) -> Result<Account> {
+    let telemetry = telemetry::start(DIRECTIVES)?;
+    log_panics();
+    let metrics = telemetry::metrics_url();
     let ledger = Ledger::default();
     let downstream = Downstream::start(ledger.clone()).await?;
     let server = Server::start(options.listen, downstream.address).await?;
     println!("serving on http://{}", server.address);
-    println!("serving metrics on http://{}/metrics", telemetry.address);
+    println!("serving metrics on {metrics}");
 
     match options.load {
         None => stopped.await,
@@ -153,59 +151,104 @@ pub(crate) async fn run(
     println!("draining");
     downstream.seen.stall_no_more();
     ledger.wal(server.drain().await?);
-    let scrape = scrape::scrape(telemetry.address).await?;
-    telemetry.shutdown().await?;
-
-    let own = options.load.map(|_| ledger.values());
-    let metrics = receiver.as_ref().map(Receiver::metrics);
-    let by_otlp = metrics
-        .as_ref()
-        .map(|it| otlp::values(it, &names(&telemetry)));
-    let scraped = scrape::parse(&scrape)?;
-    let problems = telemetry.meter.problems();
-    Ok(Report {
-        table: Table::new(own.as_ref(), &scraped, by_otlp.as_ref()),
+    let scrape = scrape::scrape(&metrics).await?;
+    let problems = telemetry.handle().problems();
+    let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    // Everything else is told, even if what is left cannot be exported.
+    problems.extend(telemetry.shutdown().err().map(|why| why.to_string()));
+    Ok(Account {
+        counted: options.load.map(|_| ledger.values()),
         scrape,
-        spans: receiver.as_ref().map(Receiver::spans).unwrap_or_default(),
-        metrics: metrics.unwrap_or_default(),
-        deliveries: downstream.seen.deliveries(),
-        problems: problems.iter().map(ToString::to_string).collect(),
+        delivered: downstream.seen.traceparents(FOLLOWED),
+        problems,
     })
 }
 
 /// The surfaces count below INFO, too; libraries do not.
 const DIRECTIVES: &str = concat!("info,", module_path!(), "=trace");
 
+/// The program's own account, and what came by OTLP meanwhile.
+pub(crate) struct Report {
+    pub(crate) account: Account,
+    pub(crate) spans: Vec<Received>,
+    pub(crate) metrics: Vec<ReceivedMetric>,
+    pub(crate) table: Table,
+}
+
+/// Starts the program with a receiver, and hears its account. `stopped` ends it early.
+pub(crate) async fn receive(
+    mut program: Command,
+    stopped: impl Future<Output = ()>,
+) -> Result<Report> {
+    let receiver = Receiver::start_http().await?;
+    program
+        .env(OTLP_ENDPOINT, format!("http://{}", receiver.address()))
+        // No span is to be lost, however many end at once.
+        .env("OTEL_BSP_MAX_QUEUE_SIZE", "100000")
+        .stdout(Stdio::piped());
+    let mut program = program.kill_on_drop(true).spawn()?;
+    let id = program.id().ok_or("it has ended")?;
+    let stdout = program.stdout.take().ok_or("it has no output")?;
+    let mut account = pin!(account_of(stdout));
+    let account = tokio::select! {
+        account = &mut account => account?,
+        () = stopped => {
+            terminate(id).await?;
+            account.await?
+        }
+    };
+    let status = program.wait().await?;
+    if !status.success() && account.problems.is_empty() {
+        return Err(format!("the program has failed: {status}").into());
+    }
+    let (spans, metrics) = (receiver.spans(), receiver.metrics());
+    receiver.stop().await;
+    let scraped = scrape::parse(&account.scrape)?;
+    let by_otlp = otlp::values(&metrics);
+    Ok(Report {
+        table: Table::new(account.counted.as_ref(), &scraped, &by_otlp),
+        account,
+        spans,
+        metrics,
+    })
+}
+
+/// Lines of anything else are passed on.
+async fn account_of(stdout: ChildStdout) -> Result<Account> {
+    let mut account = Account::default();
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await? {
+        if !account.take(&line)? {
+            println!("{line}");
+        }
+    }
+    Ok(account)
+}
+
+async fn terminate(process: u32) -> Result<()> {
+    let mut kill = Command::new("kill");
+    kill.arg(process.to_string()).status().await?;
+    Ok(())
+}
+
 impl Report {
     pub(crate) fn is_good(&self) -> bool {
-        self.table.different().next().is_none() && self.problems.is_empty()
+        self.table.different().next().is_none() && self.account.problems.is_empty()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.spans.is_empty() {
-            writeln!(f, "{}", Trace::among(&self.spans))?;
-        }
-        for traceparent in self.deliveries.get(FOLLOWED).into_iter().flatten() {
-            let traceparent = traceparent.as_deref().unwrap_or("nothing");
-            writeln!(f, "  which the service downstream got as {traceparent}")?;
+        writeln!(f, "{}", Trace::among(&self.spans))?;
+        for traceparent in &self.account.delivered {
+            writeln!(f, "The service downstream got {traceparent}.")?;
         }
         let (spans, metrics) = (self.spans.len(), self.metrics.len());
-        writeln!(f, "\n{spans} spans and {metrics} metrics came by OTLP\n")?;
-        writeln!(f, "{}", self.table)?;
-        let mut problems = self.problems.iter();
-        problems.try_for_each(|problem| writeln!(f, "problem: {problem}"))
+        writeln!(f, "{spans} spans and {metrics} metrics came by OTLP.\n")?;
+        write!(f, "{}", self.table)?;
+        let mut problems = self.account.problems.iter();
+        problems.try_for_each(|problem| write!(f, "\nproblem: {problem}"))
     }
-}
-
-/// The names of all metrics on a scrape, by their names through OTLP.
-fn names(telemetry: &Telemetry) -> otlp::Names {
-    let catalog = telemetry.meter.catalog();
-    let names = catalog.iter();
-    names
-        .map(|it| (it.name().to_owned(), it.prometheus_name().to_owned()))
-        .collect()
 }
 
 fn until(stopped: impl Future<Output = ()> + Send + 'static) -> Arc<AtomicBool> {
@@ -238,15 +281,13 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
-    pub(crate) metrics: SocketAddr,
     pub(crate) load: Option<Length>,
 }
 
 impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+    fn parse<'a>(mut arguments: impl Iterator<Item = &'a String>) -> Result<Self> {
         let mut options = Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            metrics: SocketAddr::from(([127, 0, 0, 1], 9464)),
             load: None,
         };
         while let Some(option) = arguments.next() {
@@ -254,7 +295,6 @@ impl Options {
             let value = arguments.next().ok_or_else(value)?;
             match option.as_str() {
                 "--listen" => options.listen = value.parse()?,
-                "--metrics" => options.metrics = value.parse()?,
                 "--rounds" => options.load = Some(Length::Rounds(value.parse()?)),
                 "--load" => {
                     let time = Duration::try_from_secs_f64(value.parse()?)?;
@@ -265,16 +305,4 @@ impl Options {
         }
         Ok(options)
     }
-
-    /// Where there is a load and nobody else who receives.
-    async fn receiver(&self) -> Result<Option<Receiver>> {
-        let is_own = self.load.is_some() && std::env::var_os(OTLP_ENDPOINT).is_none();
-        Ok(if is_own {
-            Some(Receiver::start().await?)
-        } else {
-            None
-        })
-    }
 }
-
-const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";

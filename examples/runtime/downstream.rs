@@ -30,7 +30,7 @@ pub(crate) struct Seen {
 }
 
 /// The `traceparent` of each delivery, by its body, in their order.
-pub(crate) type Deliveries = BTreeMap<String, Vec<Option<String>>>;
+type Deliveries = BTreeMap<String, Vec<Option<String>>>;
 
 impl Downstream {
     pub(crate) async fn start(ledger: Ledger) -> Result<Self> {
@@ -80,9 +80,12 @@ impl Seen {
         let _ = is_ending.wait_for(|is_ending| *is_ending).await;
     }
 
-    pub(crate) fn deliveries(&self) -> Deliveries {
+    /// Those that came with this body.
+    pub(crate) fn traceparents(&self, body: &str) -> Vec<String> {
         let deliveries = self.deliveries.lock();
-        deliveries.unwrap_or_else(PoisonError::into_inner).clone()
+        let deliveries = deliveries.unwrap_or_else(PoisonError::into_inner);
+        let of_body = deliveries.get(body).into_iter().flatten();
+        of_body.flatten().cloned().collect()
     }
 
     /// How often this body has come, with this time.

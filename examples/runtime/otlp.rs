@@ -1,26 +1,21 @@
 //! What a receiver got by OTLP, written as on a scrape.
 
-use std::collections::BTreeMap;
-
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
-use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, NumberDataPoint};
+use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric, NumberDataPoint};
 
 use super::ledger::{Series, Values};
 use super::receiver::{ReceivedMetric, attributes};
 
-/// How the names of metrics stand on a scrape.
-pub(crate) type Names = BTreeMap<String, String>;
-
 /// The last value of each series: they are cumulative.
-pub(crate) fn values(received: &[ReceivedMetric], names: &Names) -> Values {
+pub(crate) fn values(received: &[ReceivedMetric]) -> Values {
     let mut values = Values::new();
-    for ReceivedMetric { metric, .. } in received {
-        let name = names.get(&metric.name).unwrap_or(&metric.name);
+    for ReceivedMetric { metric, .. } in received.iter().filter(|it| it.scope == SCOPE) {
+        let name = &scraped_name(metric);
         match &metric.data {
             Some(Data::Sum(sum)) => {
-                values.extend(sum.data_points.iter().map(|it| number(name, it)))
+                values.extend(sum.data_points.iter().map(|it| number(name, it)));
             }
             Some(Data::Gauge(gauge)) => {
                 values.extend(gauge.data_points.iter().map(|it| number(name, it)));
@@ -32,6 +27,26 @@ pub(crate) fn values(received: &[ReceivedMetric], names: &Names) -> Values {
         }
     }
     values
+}
+
+/// The SDK and its exporters measure themselves in others.
+pub(crate) const SCOPE: &str = "tracing-meter";
+
+/// What OpenTelemetry's rules for Prometheus make of a name.
+fn scraped_name(metric: &Metric) -> String {
+    let is_counter = matches!(&metric.data, Some(Data::Sum(sum)) if sum.is_monotonic);
+    let unit = match metric.unit.as_str() {
+        "s" => "_seconds",
+        "By" => "_bytes",
+        _ => "",
+    };
+    let mut name = metric.name.clone();
+    for suffix in [unit, if is_counter { "_total" } else { "" }] {
+        if !name.ends_with(suffix) {
+            name += suffix;
+        }
+    }
+    name
 }
 
 fn number(name: &str, point: &NumberDataPoint) -> (Series, f64) {

@@ -1,7 +1,6 @@
 //! What `/metrics` says, asked for as Prometheus does.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use axum::body::{Body, to_bytes};
 use hyper_util::client::legacy::Client;
@@ -10,14 +9,12 @@ use hyper_util::rt::TokioExecutor;
 use super::Result;
 use super::ledger::{Series, Values};
 
-pub(crate) async fn scrape(metrics: SocketAddr) -> Result<String> {
+pub(crate) async fn scrape(metrics: &str) -> Result<String> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
-    let response = client
-        .get(format!("http://{metrics}/metrics").parse()?)
-        .await?;
+    let response = client.get(metrics.parse()?).await?;
     let status = response.status();
     if !status.is_success() {
-        return Err(format!("/metrics answers {status}").into());
+        return Err(format!("{metrics} answers {status}").into());
     }
     let body = to_bytes(Body::new(response.into_body()), usize::MAX).await?;
     Ok(String::from_utf8(body.to_vec())?)

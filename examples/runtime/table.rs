@@ -9,7 +9,6 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
-/// What is not there is `None`, and the column too, if nobody has looked.
 pub(crate) struct Row {
     pub(crate) series: Series,
     pub(crate) own: Column,
@@ -26,9 +25,9 @@ pub(crate) enum Column {
 }
 
 impl Table {
-    /// `own` and `received` are asked if they are there.
-    pub(crate) fn new(own: Option<&Values>, scraped: &Values, received: Option<&Values>) -> Self {
-        let all = [own, Some(scraped), received];
+    /// Without `own` nobody has counted by hand.
+    pub(crate) fn new(own: Option<&Values>, scraped: &Values, received: &Values) -> Self {
+        let all = [own, Some(scraped), Some(received)];
         let series: BTreeSet<_> = all
             .into_iter()
             .flatten()
@@ -40,7 +39,7 @@ impl Table {
             // Time cannot be counted twice.
             own: Column::of(own.filter(|_| !is_timed(series)), series),
             scraped: Column::of(Some(scraped), series),
-            received: Column::of(received, series),
+            received: Column::of(Some(received), series),
         };
         Self {
             rows: series.into_iter().map(row).collect(),
@@ -121,7 +120,7 @@ fn is_timed(series: &Series) -> bool {
     series.name.ends_with("_sum") || series.name.ends_with("_bucket")
 }
 
-/// The layer measures itself, too.
+/// The layer measures itself, too, and a scrape says what it is of.
 fn is_of_the_program(series: &Series) -> bool {
-    !series.name.starts_with("tracing_meter_")
+    !series.name.starts_with("tracing_meter_") && series.name != "target_info"
 }
