@@ -61,7 +61,7 @@ mod load;
 #[path = "runtime/log.rs"]
 mod log;
 #[path = "runtime/otlp.rs"]
-mod otlp;
+pub(crate) mod otlp;
 #[path = "runtime/outbound.rs"]
 mod outbound;
 #[path = "runtime/processes.rs"]
@@ -82,7 +82,7 @@ mod streams;
 #[path = "runtime/table.rs"]
 pub(crate) mod table;
 #[path = "runtime/telemetry.rs"]
-mod telemetry;
+pub(crate) mod telemetry;
 #[path = "runtime/trace.rs"]
 pub(crate) mod trace;
 
@@ -94,7 +94,7 @@ pub(crate) use load::Length;
 use receiver::{Received, ReceivedMetric, Receiver};
 use server::Server;
 use table::Table;
-pub(crate) use telemetry::OTLP_ENDPOINT;
+use telemetry::OTLP_ENDPOINT;
 use trace::Trace;
 
 pub(crate) type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -185,6 +185,11 @@ pub(crate) async fn receive(
         .env(OTLP_ENDPOINT, format!("http://{}", receiver.address()))
         // No span is to be lost, however many end at once.
         .env("OTEL_BSP_MAX_QUEUE_SIZE", "100000")
+        // The load has lines of every level logged.
+        .env(
+            "RUST_LOG",
+            env::var("RUST_LOG").unwrap_or_else(|_| QUIET.to_owned()),
+        )
         .stdout(Stdio::piped());
     let mut program = program.kill_on_drop(true).spawn()?;
     let id = program.id().ok_or("it has ended")?;
@@ -212,6 +217,9 @@ pub(crate) async fn receive(
         metrics,
     })
 }
+
+/// What cannot be exported is still told.
+const QUIET: &str = "off,tracing_meter=warn";
 
 /// Lines of anything else are passed on.
 async fn account_of(stdout: ChildStdout) -> Result<Account> {

@@ -40,7 +40,7 @@ fn scraped_name(metric: &Metric) -> String {
         "By" => "_bytes",
         _ => "",
     };
-    let mut name = metric.name.clone();
+    let mut name = metric.name.replace('.', "_");
     for suffix in [unit, if is_counter { "_total" } else { "" }] {
         if !name.ends_with(suffix) {
             name += suffix;
