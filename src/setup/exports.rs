@@ -65,7 +65,7 @@ impl Exports {
         let failure = result.as_ref().err().map(ToString::to_string);
         if let Some(why) = &failure {
             tracing::error!(
-                monotonic_counter.tracing_meter.failed_exports = 1,
+                monotonic_counter.telemetry.failed_exports = 1,
                 signal = self.signal,
                 "cannot export {}: {why}",
                 self.signal,

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
@@ -102,7 +102,7 @@ impl fmt::Debug for Guard {
 
 fn end_traces(traces: Traces, limit: Duration) -> Result<(), String> {
     let Traces { provider, exports } = traces;
-    let ended = within(limit, move || provider.shutdown_with_timeout(limit));
+    let ended = within(limit, move |limit| provider.shutdown_with_timeout(limit));
     let lost = exports.iter().map(|it| it.lost_spans()).sum::<u64>();
     let failure = failure(&exports);
     match (ended, failure) {
@@ -115,7 +115,7 @@ fn end_traces(traces: Traces, limit: Duration) -> Result<(), String> {
 
 fn end_metrics(metrics: Metrics, limit: Duration) -> Result<(), String> {
     let Metrics { provider, exports } = metrics;
-    let ended = within(limit, move || provider.shutdown_with_timeout(limit));
+    let ended = within(limit, move |limit| provider.shutdown_with_timeout(limit));
     // The SDK says that it has failed, the exporter says why.
     ended.map_err(|why| failure(&exports).unwrap_or(why))
 }
@@ -124,22 +124,20 @@ fn failure(of: &[Arc<Exports>]) -> Option<String> {
     of.iter().find_map(|it| it.failure())
 }
 
-/// The SDK bounds most of its waiting, but not all.
+/// The SDK bounds most of its waiting, but not all, and wraps what it says of it: its
+/// limit is not the first that is reached.
 fn within(
     limit: Duration,
-    end: impl FnOnce() -> OTelSdkResult + Send + 'static,
+    end: impl FnOnce(Duration) -> OTelSdkResult + Send + 'static,
 ) -> Result<(), String> {
     let (done, wait) = mpsc::channel();
     let thread = std::thread::Builder::new().name("tracing-meter-end".to_owned());
-    let started = thread.spawn(move || done.send(end()));
+    let started = thread.spawn(move || done.send(end(limit * 2)));
     started.map_err(|why| why.to_string())?;
-    // A little more, so that the SDK can say itself that its time is over.
-    match wait.recv_timeout(limit + Duration::from_millis(100)) {
+    match wait.recv_timeout(limit) {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(OTelSdkError::Timeout(_))) | Err(RecvTimeoutError::Timeout) => {
-            Err(format!("not exported within {limit:?}"))
-        }
         Ok(Err(why)) => Err(why.to_string()),
+        Err(RecvTimeoutError::Timeout) => Err(format!("not exported within {limit:.1?}")),
         Err(RecvTimeoutError::Disconnected) => Err("the exporter has panicked".to_owned()),
     }
 }

@@ -22,7 +22,8 @@ use handle::FacadeHandle;
 ///
 /// Names and label keys are those of a Prometheus scrape, unless
 /// [`names_as_written`](Self::names_as_written) asks for others. An up/down
-/// counter is a gauge that is incremented and decremented, never set.
+/// counter is a gauge that is incremented and decremented, unless
+/// [`set_levels`](Self::set_levels) asks for its sum.
 ///
 /// The facade counts in `u64`: of a counter's fractions it sees the whole part
 /// of their sum.
@@ -34,6 +35,7 @@ use handle::FacadeHandle;
 pub struct FacadeSink {
     recorder: Arc<RecorderRef>,
     naming: Naming,
+    sets_levels: bool,
     instruments: NoPoison<HashMap<String, Arc<FacadeInstrument>>>,
     /// Each series once: its handle keeps what the recorder has not seen yet.
     handles: NoPoison<HashMap<Key, Arc<FacadeHandle>>>,
@@ -67,9 +69,24 @@ impl FacadeSink {
 
     /// Names, label keys and units as they are written, for exporters that do
     /// not need Prometheus' names: statsd, for example.
+    ///
+    /// Label values are given as they are, too. An exporter that does not escape them
+    /// (`metrics-exporter-statsd` 0.9) lets a value with a line break or a `|` forge
+    /// another measurement: give it none that come from outside.
     #[must_use]
     pub fn names_as_written(mut self) -> Self {
         self.naming = Naming::AsWritten;
+        self
+    }
+
+    /// Sets the gauge of an up/down counter, which is what is in flight, to its sum.
+    ///
+    /// For exporters whose gauges can only be set, and which drop increments without a
+    /// word: `metrics-exporter-statsd`, for example, because a statsd server does not
+    /// know from what to count on.
+    #[must_use]
+    pub fn set_levels(mut self) -> Self {
+        self.sets_levels = true;
         self
     }
 
@@ -81,6 +98,7 @@ impl FacadeSink {
                 clock: Clock::new(),
             }),
             naming: Naming::Prometheus,
+            sets_levels: false,
             instruments: NoPoison::default(),
             handles: NoPoison::default(),
         }
@@ -89,8 +107,11 @@ impl FacadeSink {
     fn instrument(&self, instrument: &Instrument) -> Arc<FacadeInstrument> {
         let mut instruments = self.instruments.lock();
         let known = instruments.entry(instrument.name().to_owned());
-        let known =
-            known.or_insert_with(|| Arc::new(FacadeInstrument::new(instrument, self.naming)));
+        let known = known.or_insert_with(|| {
+            let mut instrument = FacadeInstrument::new(instrument, self.naming);
+            instrument.sets_levels = self.sets_levels;
+            Arc::new(instrument)
+        });
         Arc::clone(known)
     }
 }
@@ -151,6 +172,8 @@ struct FacadeInstrument {
     kind: Kind,
     unit: Option<Unit>,
     help: String,
+    /// Whether an up/down counter's gauge is set to the sum.
+    sets_levels: bool,
     described: AtomicBool,
 }
 
@@ -171,6 +194,7 @@ impl FacadeInstrument {
             kind: instrument.kind(),
             unit,
             help,
+            sets_levels: false,
             described: AtomicBool::new(false),
         }
     }
@@ -231,4 +255,67 @@ fn facade_unit(unit: &str) -> Option<Unit> {
         "1/s" => Unit::CountPerSecond,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use metrics::{Counter, Gauge, GaugeFn, Histogram, Metadata, SharedString};
+
+    use super::*;
+
+    /// A recorder of one gauge, which can only be set.
+    #[derive(Clone, Default)]
+    struct SetOnly(Arc<AtomicU64>);
+
+    impl GaugeFn for SetOnly {
+        fn increment(&self, _value: f64) {}
+        fn decrement(&self, _value: f64) {}
+        fn set(&self, value: f64) {
+            // Whoever is faster now is overtaken, if that is possible.
+            std::thread::yield_now();
+            self.0.store(value.to_bits(), Ordering::SeqCst);
+        }
+    }
+
+    impl Recorder for SetOnly {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(Arc::new(self.clone()))
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn the_last_level_that_is_set_is_the_sum_of_all_threads() {
+        let gauge = SetOnly::default();
+        let sink = FacadeSink::new(gauge.clone()).set_levels();
+        let name = crate::instrument::MetricName::parse("jobs").unwrap();
+        let jobs = Instrument::new(name, Kind::UpDownCounter, None);
+        let handle = sink.series(&jobs, &Labels::new(Vec::new()));
+        for round in 1..=100 {
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        for by in [1.0, 1.0, -1.0] {
+                            handle.record(by);
+                        }
+                    });
+                }
+            });
+            let level = f64::from_bits(gauge.0.load(Ordering::SeqCst));
+            assert!(
+                (level - f64::from(round * 4)).abs() < f64::EPSILON,
+                "{level}"
+            );
+        }
+    }
 }

@@ -64,6 +64,8 @@ enum Phase {
 enum Resolved {
     Counter(Counter),
     UpDownCounter(Gauge),
+    /// That of an up/down counter, which is set to the sum.
+    Level(Gauge),
     Gauge(Gauge),
     Histogram(Histogram),
 }
@@ -96,6 +98,9 @@ impl FacadeHandle {
             }
             let resolved = match self.instrument.kind {
                 Kind::Counter => Resolved::Counter(recorder.register_counter(key, &METADATA)),
+                Kind::UpDownCounter if self.instrument.sets_levels => {
+                    Resolved::Level(recorder.register_gauge(key, &METADATA))
+                }
                 Kind::UpDownCounter => {
                     Resolved::UpDownCounter(recorder.register_gauge(key, &METADATA))
                 }
@@ -136,9 +141,23 @@ impl FacadeHandle {
             }
             Kind::UpDownCounter => {
                 self.add_to_sum(value);
-                resolved.record(value);
+                match resolved {
+                    Resolved::Level(gauge) => self.set_to_sum(gauge),
+                    resolved => resolved.record(value),
+                }
             }
             Kind::Counter | Kind::Gauge | Kind::Histogram => resolved.record(value),
+        }
+    }
+
+    /// Until the sum is what was set: another thread may have set a later one before.
+    fn set_to_sum(&self, gauge: &Gauge) {
+        loop {
+            let sum = self.load_sum();
+            gauge.set(sum);
+            if sum.to_bits() == self.load_sum().to_bits() {
+                return;
+            }
         }
     }
 
@@ -261,7 +280,7 @@ impl Resolved {
         match self {
             Self::Counter(counter) => counter.increment(value as u64),
             Self::UpDownCounter(gauge) => gauge.increment(value),
-            Self::Gauge(gauge) => gauge.set(value),
+            Self::Level(gauge) | Self::Gauge(gauge) => gauge.set(value),
             Self::Histogram(histogram) => histogram.record(value),
         }
     }

@@ -1,0 +1,632 @@
+//! `setup`, in processes of their own: their environment is theirs, and so is their end.
+#![cfg(feature = "setup")]
+#![allow(clippy::print_stdout, reason = "a process says what it has done")]
+
+#[allow(dead_code, reason = "the examples need more of it")]
+#[path = "../examples/support/receiver.rs"]
+mod receiver;
+
+use std::collections::{BTreeMap, HashMap};
+use std::env;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric};
+use receiver::{Receiver, attributes};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tracing::{Span, instrument};
+use tracing_meter::propagation::SpanPropagation as _;
+use tracing_meter::setup::{self, Guard, SetupError};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// More than one batch of spans.
+const JOBS: u32 = 600;
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
+
+/// What the other tests run, each with an environment of its own.
+#[test]
+fn the_program() -> Result {
+    let Ok(program) = env::var("PROGRAM") else {
+        return Ok(());
+    };
+    let run = || run(&program);
+    let runtime = match env::var("RUNTIME").as_deref() {
+        Ok("current") => tokio::runtime::Builder::new_current_thread(),
+        Ok("multi") => tokio::runtime::Builder::new_multi_thread(),
+        _ => return run(),
+    };
+    let mut runtime = runtime;
+    runtime.build()?.block_on(async { run() })
+}
+
+fn run(program: &str) -> Result {
+    let mut builder = setup::builder()
+        .service_name("of the code")
+        .service_version("1.2.3");
+    if program == "hurry" {
+        builder = builder.shutdown_limit(Duration::from_secs(1));
+    }
+    let telemetry = builder.init()?;
+    for _ in 0..JOBS {
+        job();
+    }
+    match program {
+        "error" => Err("the program has failed")?,
+        "panic" => panic!("the program panics"),
+        "render" => print!("{}", render(&telemetry)),
+        "serve" => _ = std::io::stdin().read_line(&mut String::new())?,
+        "send" => println!("sent {:?}", sent()),
+        "log" => log::info!("by the log crate"),
+        "again" => assert!(setup::init().is_err_and(|it| SetupError::is_already_set(&it))),
+        "shutdown" | "hurry" => telemetry.shutdown()?,
+        "drop" => {}
+        unknown => Err(unknown)?,
+    }
+    Ok(())
+}
+
+#[instrument(fields(in_flight.jobs, duration.job))]
+fn job() {
+    tracing::info!(monotonic_counter.uploads = 1, region = "eu", "uploaded");
+}
+
+/// With what could not be exported.
+fn render(telemetry: &Guard) -> String {
+    if let Some(traces) = telemetry.tracer_provider() {
+        let _ = traces.force_flush();
+    }
+    telemetry
+        .prometheus()
+        .map(PrometheusHandle::render)
+        .unwrap_or_default()
+}
+
+#[instrument(fields(traceparent = TRACEPARENT, baggage = "tenant=acme"))]
+fn sent() -> BTreeMap<String, String> {
+    let mut headers = HashMap::new();
+    Span::current().inject_into(&mut headers);
+    headers.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_arrives_over_grpc() -> Result {
+    let receiver = Receiver::start().await?;
+    let program = program("drop")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            receiver.address().to_string(),
+        )
+        .env("OTEL_EXPORTER_OTLP_INSECURE", "true")
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b,tenant=acme");
+
+    program.run().await?.succeeds();
+
+    assert_all_arrived(&receiver);
+    assert_resource_and_headers(&receiver);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_arrives_over_http() -> Result {
+    let receiver = Receiver::start_http().await?;
+    let program = program("drop")
+        .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("http://{}", receiver.address()),
+        )
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b,tenant=acme");
+
+    program.run().await?.succeeds();
+
+    assert_all_arrived(&receiver);
+    assert_resource_and_headers(&receiver);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_signal_goes_its_own_way() -> Result {
+    let (traces, metrics) = (Receiver::start().await?, Receiver::start_http().await?);
+    let of_metrics = format!("http://{}/v1/metrics", metrics.address());
+    let program = program("drop")
+        .env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")
+        .env(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            format!("http://{}", traces.address()),
+        )
+        .env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", of_metrics);
+
+    program.run().await?.succeeds();
+
+    assert_eq!(traces.spans().len(), JOBS as usize);
+    assert!(traces.metrics().is_empty() && metrics.spans().is_empty());
+    assert_eq!(last_sum(&metrics, "uploads"), uploads());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_on_any_way_out_of_any_runtime() -> Result {
+    for runtime in ["none", "current", "multi"] {
+        for (way_out, succeeds) in [
+            ("drop", true),
+            ("shutdown", true),
+            ("error", false),
+            ("panic", false),
+        ] {
+            for protocol in ["grpc", "http/protobuf"] {
+                let receiver = match protocol {
+                    "grpc" => Receiver::start().await?,
+                    _ => Receiver::start_http().await?,
+                };
+                let endpoint = format!("http://{}", receiver.address());
+                let program = program(way_out)
+                    .env("RUNTIME", runtime)
+                    .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                    .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+                let ended = program.run().await?;
+                assert_eq!(ended.success, succeeds, "{}", ended.stderr);
+                assert_all_arrived(&receiver);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_preference_says_what_is_delta() -> Result {
+    use AggregationTemporality::{Cumulative, Delta};
+
+    for (preference, of_sums) in [("cumulative", Cumulative), ("Delta", Delta)] {
+        let receiver = Receiver::start().await?;
+        let program = program("drop")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://{}", receiver.address()),
+            )
+            .env(
+                "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+                preference,
+            );
+
+        program.run().await?.succeeds();
+
+        assert_eq!(last_sum(&receiver, "uploads"), (f64::from(JOBS), of_sums));
+        // What is in flight is a level, whatever is preferred.
+        assert_eq!(last_sum(&receiver, "jobs"), (0.0, Cumulative));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_exports_by_itself_as_often_as_it_is_told() -> Result {
+    let receiver = Receiver::start().await?;
+    let mut program = program("serve")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("http://{}", receiver.address()),
+        )
+        .env("OTEL_METRIC_EXPORT_INTERVAL", "50")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "50")
+        .start()?;
+
+    until("everything has arrived", || {
+        receiver.spans().len() == JOBS as usize && !receiver.metrics().is_empty()
+    })
+    .await;
+
+    program.end().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_down_is_reported_and_counted() -> Result {
+    let program = program("render")
+        .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("http://127.0.0.1:{}", free_port()),
+        )
+        .env("OTEL_METRICS_EXPORTER", "prometheus")
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", free_port());
+
+    let ended = program.run().await?.succeeds();
+
+    let counted = r#"telemetry_failed_exports_total{signal="traces"}"#;
+    assert!(ended.stdout.contains(counted), "{}", ended.stdout);
+    let reported = "ERROR tracing_meter::setup::exports: cannot export traces: ";
+    assert!(ended.stderr.contains(reported), "{}", ended.stderr);
+    let lost = format!("telemetry was lost: traces: {JOBS} spans did not arrive");
+    assert!(ended.stderr.contains(&lost), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_lost_is_an_error_of_shutting_down() -> Result {
+    for protocol in ["grpc", "http/protobuf"] {
+        let program = program("shutdown")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://127.0.0.1:{}", free_port()),
+            );
+
+        let ended = program.run().await?;
+
+        assert!(!ended.success);
+        let lost = format!("Error: telemetry was lost: traces: {JOBS} spans did not arrive: ");
+        assert!(ended.stderr.contains(&lost), "{}", ended.stderr);
+        assert!(ended.stderr.contains("; metrics: "), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+/// Without the limit it would wait for ten minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_does_not_answer_does_not_hold_the_process() -> Result {
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    for protocol in ["grpc", "http/protobuf"] {
+        let program = program("hurry")
+            .env("RUNTIME", "current")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://{}", silent.local_addr()?),
+            )
+            .env("OTEL_EXPORTER_OTLP_TIMEOUT", "600000");
+
+        let ended = program.run().await?;
+
+        assert!(!ended.success);
+        let lost = "telemetry was lost: traces: not exported within 500.0ms";
+        assert!(ended.stderr.contains(lost), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_scrapes_what_no_log_filter_changes() -> Result {
+    let port = free_port();
+    let mut program = program("serve")
+        .env("OTEL_METRICS_EXPORTER", "prometheus")
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", &port)
+        .env("OTEL_SERVICE_NAME", "")
+        .env("RUST_LOG", "off")
+        .start()?;
+
+    let scrape = scrape(&port).await;
+    let second = self::program("drop")
+        .env("OTEL_METRICS_EXPORTER", "prometheus")
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", &port)
+        .run()
+        .await?;
+
+    for line in [
+        &format!(r#"uploads_total{{region="eu"}} {JOBS}"#),
+        "jobs 0",
+        &format!(r#"job_seconds_count{{outcome="ok"}} {JOBS}"#),
+        r#"team="x y""#,
+        r#"service_name="of the code""#,
+    ] {
+        assert!(scrape.contains(line), "{line} in {scrape}");
+    }
+    let taken = format!("the Prometheus endpoint cannot listen on 127.0.0.1:{port}: Address");
+    assert!(
+        !second.success && second.stderr.contains(&taken),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(program.end().await?.stderr, "");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_shows_both_signals() -> Result {
+    let program = program("drop")
+        .env("OTEL_METRICS_EXPORTER", "console")
+        .env("OTEL_TRACES_EXPORTER", "console");
+
+    let ended = program.run().await?.succeeds();
+
+    let (spans, metrics) = (
+        ended.stdout.matches("Span #").count(),
+        "Name         : uploads",
+    );
+    assert_eq!(spans, JOBS as usize);
+    assert!(ended.stdout.contains(metrics), "{}", ended.stdout);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_exporters_a_trace_is_passed_on_as_it_came() -> Result {
+    for (name, value) in [
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_SDK_DISABLED", "true"),
+    ] {
+        let program = program("send")
+            .env("OTEL_METRICS_EXPORTER", "none")
+            .env(name, value);
+        let ended = program.run().await?.succeeds();
+        let sent = format!(r#"sent {{"baggage": "tenant=acme", "traceparent": "{TRACEPARENT}"}}"#);
+        assert!(ended.stdout.contains(&sent), "{}", ended.stdout);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_headers_of_the_propagators_are_read_and_sent() -> Result {
+    let baggage = r#""baggage": "tenant=acme""#;
+    let traceparent = format!(r#""traceparent": "{TRACEPARENT}""#);
+    for (propagators, sent) in [
+        ("baggage,tracecontext", format!("{baggage}, {traceparent}")),
+        ("tracecontext", traceparent.clone()),
+        ("baggage", baggage.to_owned()),
+        ("none", String::new()),
+    ] {
+        let program = program("send")
+            .env("OTEL_METRICS_EXPORTER", "none")
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .env("OTEL_PROPAGATORS", propagators);
+        let ended = program.run().await?.succeeds();
+        let sent = format!("sent {{{sent}}}");
+        assert!(ended.stdout.contains(&sent), "{}", ended.stdout);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sampling_changes_no_number() -> Result {
+    for (sampler, argument) in [("always_off", ""), ("traceidratio", "0")] {
+        let receiver = Receiver::start().await?;
+        let program = program("drop")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://{}", receiver.address()),
+            )
+            .env("OTEL_TRACES_SAMPLER", sampler)
+            .env("OTEL_TRACES_SAMPLER_ARG", argument);
+
+        program.run().await?.succeeds();
+
+        assert!(receiver.spans().is_empty());
+        assert_eq!(last_sum(&receiver, "uploads"), uploads());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_stops_the_process_by_its_name() -> Result {
+    for (name, value) in [
+        ("OTEL_METRICS_EXPORTER", "statsd"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_PROPAGATORS", "b3"),
+        ("RUST_LOG", "app=loud"),
+        ("TRACING_METER", "app=loud"),
+    ] {
+        let ended = program("drop").env(name, value).run().await?;
+        assert!(!ended.success);
+        assert!(ended.stderr.contains("Error: invalid "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(name), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(&format!("`{value}`")),
+            "{}",
+            ended.stderr
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines_name_their_trace_and_those_of_the_log_crate_are_there() -> Result {
+    let program = program("log")
+        .env("OTEL_METRICS_EXPORTER", "none")
+        .env("OTEL_TRACES_EXPORTER", "console")
+        .env("RUST_LOG", "");
+
+    let ended = program.run().await?.succeeds();
+
+    assert!(
+        ended.stderr.contains("by the log crate"),
+        "{}",
+        ended.stderr
+    );
+    let line = ended.stderr.lines().find(|it| it.contains("uploaded"));
+    let line = line.ok_or("no line")?;
+    assert!(
+        line.contains("trace_id=") && line.contains("span_id="),
+        "{line}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_is_set_up_once() -> Result {
+    let program = program("again")
+        .env("OTEL_METRICS_EXPORTER", "none")
+        .env("OTEL_TRACES_EXPORTER", "none");
+    program.run().await?.succeeds();
+    Ok(())
+}
+
+fn uploads() -> (f64, AggregationTemporality) {
+    (f64::from(JOBS), AggregationTemporality::Cumulative)
+}
+
+fn assert_all_arrived(receiver: &Receiver) {
+    let spans = receiver.spans();
+    assert_eq!(spans.len(), JOBS as usize);
+    assert!(spans.iter().all(|it| it.span.name == "job"));
+    assert_eq!(last_sum(receiver, "uploads"), uploads());
+    let nothing = (0.0, AggregationTemporality::Cumulative);
+    assert_eq!(last_sum(receiver, "jobs"), nothing);
+}
+
+fn assert_resource_and_headers(receiver: &Receiver) {
+    let pid = &receiver.spans()[0].resource["process.pid"];
+    let of_spans = receiver.spans().into_iter().map(|it| it.resource);
+    let of_metrics = receiver.metrics().into_iter().map(|it| it.resource);
+    for resource in of_spans.chain(of_metrics) {
+        assert_eq!(resource["service.name"], "of the environment");
+        assert_eq!(resource["service.version"], "1.2.3");
+        assert_eq!(resource["team"], "x y");
+        assert_eq!(resource["telemetry.sdk.language"], "rust");
+        assert_eq!(&resource["process.pid"], pid);
+        for key in [
+            "service.instance.id",
+            "host.name",
+            "os.type",
+            "process.runtime.name",
+        ] {
+            assert!(!resource[key].is_empty(), "{key}");
+        }
+    }
+    for headers in receiver.headers() {
+        assert_eq!(headers["api-key"], "a b");
+        assert_eq!(headers["tenant"], "acme");
+    }
+}
+
+/// The value of the metric's only series, as it came last.
+fn last_sum(receiver: &Receiver, name: &str) -> (f64, AggregationTemporality) {
+    let metrics = receiver.metrics();
+    let last = metrics.iter().rfind(|it| it.metric.name == name);
+    let Some(Metric {
+        data: Some(Data::Sum(sum)),
+        ..
+    }) = last.map(|it| &it.metric)
+    else {
+        panic!("no sum {name} in {metrics:?}");
+    };
+    let [point] = &sum.data_points[..] else {
+        panic!("{sum:?}");
+    };
+    assert!(attributes(&point.attributes).len() <= 1);
+    let Some(Value::AsDouble(value)) = point.value else {
+        panic!("{point:?}");
+    };
+    (value, sum.aggregation_temporality())
+}
+
+fn program(what: &str) -> Program {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["the_program", "--exact", "--nocapture", "--quiet"]);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("OTEL_") || ["RUST_LOG", "TRACING_METER"].contains(&&*name) {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("PROGRAM", what)
+        .env("OTEL_SERVICE_NAME", "of the environment")
+        .env("OTEL_RESOURCE_ATTRIBUTES", "team=x%20y")
+        // Of a child that runs on nobody reads the lines.
+        .env("RUST_LOG", "warn")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    Program(command)
+}
+
+struct Program(Command);
+
+struct Ended {
+    success: bool,
+    stdout: String,
+    stderr: String,
+}
+
+impl Program {
+    fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        self.0.env(name, value.as_ref());
+        self
+    }
+
+    fn start(mut self) -> Result<Running> {
+        Ok(Running(Some(self.0.spawn()?)))
+    }
+
+    /// To its end, for which two minutes are more than enough.
+    async fn run(mut self) -> Result<Ended> {
+        let output = tokio::time::timeout(Duration::from_secs(120), self.0.output()).await??;
+        Ended::of(&output)
+    }
+}
+
+struct Running(Option<tokio::process::Child>);
+
+impl Running {
+    async fn end(&mut self) -> Result<Ended> {
+        let mut process = self.0.take().ok_or("it has ended")?;
+        process
+            .stdin
+            .take()
+            .ok_or("no input")?
+            .write_all(b"\n")
+            .await?;
+        Ended::of(&process.wait_with_output().await?)
+    }
+}
+
+impl Ended {
+    fn of(output: &std::process::Output) -> Result<Self> {
+        Ok(Self {
+            success: output.status.success(),
+            stdout: String::from_utf8(output.stdout.clone())?,
+            stderr: String::from_utf8(output.stderr.clone())?,
+        })
+    }
+
+    #[track_caller]
+    fn succeeds(self) -> Self {
+        assert!(self.success, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// One that nobody listens at, now.
+fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
+
+/// Once the endpoint is there and the work is done.
+async fn scrape(port: &str) -> String {
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    let done = format!("uploads_total{{region=\"eu\"}} {JOBS}");
+    for _ in 0..POLLS {
+        if let Ok(answer) = reqwest::get(&url).await {
+            let text = answer.text().await.unwrap();
+            if text.contains(&done) {
+                return text;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("no scrape at {url}");
+}
+
+/// Within a minute, at `PAUSE` between two of them.
+const POLLS: usize = 1200;
+const PAUSE: Duration = Duration::from_millis(50);
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..POLLS {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("not so within a minute: {what}");
+}
