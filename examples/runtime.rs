@@ -35,6 +35,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_meter::setup::Guard;
 
 #[path = "runtime/account.rs"]
 pub(crate) mod account;
@@ -89,11 +90,11 @@ pub(crate) mod trace;
 use account::Account;
 use client::Client;
 use downstream::Downstream;
-use ledger::Ledger;
+use ledger::{Ledger, Values};
 pub(crate) use load::Length;
 use receiver::{Received, ReceivedMetric, Receiver};
 use server::Server;
-use table::Table;
+use table::{Row, Table};
 use telemetry::OTLP_ENDPOINT;
 use trace::Trace;
 
@@ -152,16 +153,33 @@ pub(crate) async fn run(
     downstream.seen.stall_no_more();
     ledger.wal(server.drain().await?);
     let scrape = scrape::scrape(&metrics).await?;
-    let problems = telemetry.handle().problems();
-    let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let counted = options.load.map(|_| ledger.values());
+    let mut problems = problems(&telemetry, counted.as_ref(), &scrape::parse(&scrape)?);
     // Everything else is told, even if what is left cannot be exported.
     problems.extend(telemetry.shutdown().err().map(|why| why.to_string()));
     Ok(Account {
-        counted: options.load.map(|_| ledger.values()),
+        counted,
         scrape,
         delivered: downstream.seen.traceparents(FOLLOWED),
         problems,
     })
+}
+
+/// What the layer had to reject, and where a scrape is not what was counted.
+fn problems(telemetry: &Guard, counted: Option<&Values>, scraped: &Values) -> Vec<String> {
+    let rejected = telemetry.handle().problems();
+    let rejected = rejected.iter().map(ToString::to_string);
+    let table = Table::new(counted, scraped, None);
+    let different = table.different().map(|row| {
+        let Row {
+            series,
+            own,
+            scraped,
+            ..
+        } = row;
+        format!("{series} was counted as {own}, and scraped as {scraped}")
+    });
+    rejected.chain(different).collect()
 }
 
 /// The surfaces count below INFO, too; libraries do not.
@@ -211,7 +229,7 @@ pub(crate) async fn receive(
     let scraped = scrape::parse(&account.scrape)?;
     let by_otlp = otlp::values(&metrics);
     Ok(Report {
-        table: Table::new(account.counted.as_ref(), &scraped, &by_otlp),
+        table: Table::new(account.counted.as_ref(), &scraped, Some(&by_otlp)),
         account,
         spans,
         metrics,

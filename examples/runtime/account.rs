@@ -26,7 +26,7 @@ impl Account {
                 let counted = self.counted.get_or_insert_default();
                 counted.extend(scrape::parse(sample)?);
             }
-            Some(("scraped", line)) => self.scrape += &format!("{line}\n"),
+            Some(("scraped", line)) => self.scrape.extend([line, "\n"]),
             Some(("delivered", traceparent)) => self.delivered.push(traceparent.to_owned()),
             Some(("problem", problem)) => self.problems.push(problem.to_owned()),
             _ => return Ok(false),

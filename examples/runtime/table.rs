@@ -25,9 +25,9 @@ pub(crate) enum Column {
 }
 
 impl Table {
-    /// Without `own` nobody has counted by hand.
-    pub(crate) fn new(own: Option<&Values>, scraped: &Values, received: &Values) -> Self {
-        let all = [own, Some(scraped), Some(received)];
+    /// Who is not there is not asked.
+    pub(crate) fn new(own: Option<&Values>, scraped: &Values, received: Option<&Values>) -> Self {
+        let all = [own, Some(scraped), received];
         let series: BTreeSet<_> = all
             .into_iter()
             .flatten()
@@ -39,7 +39,7 @@ impl Table {
             // Time cannot be counted twice.
             own: Column::of(own.filter(|_| !is_timed(series)), series),
             scraped: Column::of(Some(scraped), series),
-            received: Column::of(Some(received), series),
+            received: Column::of(received, series),
         };
         Self {
             rows: series.into_iter().map(row).collect(),
@@ -52,15 +52,8 @@ impl Table {
 }
 
 impl Row {
-    /// Sums of times are added up in another order by each of them.
     pub(crate) fn differs(&self) -> bool {
-        let asked = [self.own, self.scraped, self.received];
-        let asked = asked.into_iter().filter_map(Column::answer);
-        let asked: Vec<Option<f64>> = asked.collect();
-        !asked.windows(2).all(|pair| match (pair[0], pair[1]) {
-            (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * one.abs(),
-            (one, other) => one.is_none() && other.is_none(),
-        })
+        !(self.own.agrees(self.scraped) && self.scraped.agrees(self.received))
     }
 }
 
@@ -73,11 +66,12 @@ impl Column {
         }
     }
 
-    fn answer(self) -> Option<Option<f64>> {
-        match self {
-            Self::NotAsked => None,
-            Self::Missing => Some(None),
-            Self::Is(value) => Some(Some(value)),
+    /// Sums of times are added up in another order by each of them.
+    fn agrees(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::NotAsked, _) | (_, Self::NotAsked) | (Self::Missing, Self::Missing) => true,
+            (Self::Is(one), Self::Is(other)) => (one - other).abs() <= 1e-9 * one.abs(),
+            _ => false,
         }
     }
 }
