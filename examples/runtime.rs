@@ -139,19 +139,26 @@ pub(crate) async fn run(
     println!("serving on http://{}", server.address);
     println!("serving metrics on {metrics}");
 
+    let mut unfinished = None;
     match options.load {
         None => stopped.await,
         Some(length) => {
-            let client = Client::new(server.address, ledger.clone());
+            let (client, seen) = (
+                Client::new(server.address, ledger.clone()),
+                &downstream.seen,
+            );
             load::order(&client, FOLLOWED, &trace::traceparent()).await?;
-            let is_stopped = until(stopped);
-            load::run(length, &client, &downstream.seen, &is_stopped).await?;
+            load::run(length, &client, seen, &until(stopped)).await?;
+            unfinished = Some(load::leave_unfinished(&client, seen).await?);
         }
     }
 
     println!("draining");
     downstream.seen.stall_no_more();
     ledger.wal(server.drain().await?);
+    if let Some(unfinished) = unfinished {
+        unfinished.ended().await?;
+    }
     let scrape = scrape::scrape(&metrics).await?;
     let counted = options.load.map(|_| ledger.values());
     let mut problems = problems(&telemetry, counted.as_ref(), &scrape::parse(&scrape)?);

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::Result;
 use super::ledger::Ledger;
@@ -127,12 +128,7 @@ impl Client {
 
     /// Opens a websocket, and has each of these texts echoed.
     pub(crate) async fn echo(&self, route: &'static str, texts: &[&str]) -> Result<()> {
-        let url = format!("ws://{}{route}", self.server);
-        let (mut socket, response) = tokio_tungstenite::connect_async(url).await?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err("it is no websocket".into());
-        }
-        self.ledger.request("GET", Some(route), Some(101));
+        let mut socket = self.connect(route).await?;
         for text in texts {
             let message = Message::text(*text);
             socket.send(message.clone()).await?;
@@ -142,9 +138,25 @@ impl Client {
             }
         }
         socket.close(None).await?;
-        while socket.next().await.transpose()?.is_some() {}
-        Ok(())
+        until_closed(socket).await
     }
+
+    pub(crate) async fn connect(&self, route: &'static str) -> Result<Socket> {
+        let url = format!("ws://{}{route}", self.server);
+        let (socket, response) = tokio_tungstenite::connect_async(url).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err("it is no websocket".into());
+        }
+        self.ledger.request("GET", Some(route), Some(101));
+        Ok(socket)
+    }
+}
+
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+pub(crate) async fn until_closed(mut socket: Socket) -> Result<()> {
+    while socket.next().await.transpose()?.is_some() {}
+    Ok(())
 }
 
 /// A method that nobody knows is a label as any other that nobody knows.

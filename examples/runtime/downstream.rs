@@ -69,14 +69,13 @@ impl Seen {
         Ok(())
     }
 
-    /// Answers those that still wait.
+    /// Answers what still waits.
     pub(crate) fn stall_no_more(&self) {
         self.is_ending.send_replace(true);
     }
 
-    async fn stall(&self) {
+    async fn ending(&self) {
         let mut is_ending = self.is_ending.subscribe();
-        self.stalled.add_permits(1);
         let _ = is_ending.wait_for(|is_ending| *is_ending).await;
     }
 
@@ -102,13 +101,17 @@ impl Seen {
     }
 }
 
-/// Poison is refused each time, and what is flaky the first time.
+/// Poison is refused each time, and what is flaky the first time. What is late takes until
+/// the end.
 async fn take(
     State(seen): State<Arc<Seen>>,
     Path(queue): Path<String>,
     headers: HeaderMap,
     body: String,
 ) -> StatusCode {
+    if body.starts_with("late") {
+        seen.ending().await;
+    }
     let is_poison = body.starts_with("poison");
     let is_flaky = body.starts_with("flaky");
     let is_first = seen.note(body, &headers) == 1;
@@ -126,7 +129,8 @@ async fn find(State(seen): State<Arc<Seen>>, Path(resource): Path<String>) -> St
         "here" => StatusCode::OK,
         "broken" => StatusCode::INTERNAL_SERVER_ERROR,
         "stalled" => {
-            seen.stall().await;
+            seen.stalled.add_permits(1);
+            seen.ending().await;
             StatusCode::SERVICE_UNAVAILABLE
         }
         _ => StatusCode::NOT_FOUND,

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, to_bytes};
+use axum::http::Response;
 use futures_util::StreamExt as _;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::Result;
 use super::bus::BUFFER;
-use super::client::{Client, nowhere, on};
+use super::client::{Client, Socket, nowhere, on, until_closed};
 use super::downstream::Seen;
 use super::ledger::Ledger;
 use super::{functions, http, kv, processes, queue};
@@ -61,6 +63,52 @@ pub(crate) async fn order(client: &Client, name: &str, traceparent: &str) -> Res
     }
     ordered(&client.ledger);
     Ok(())
+}
+
+/// What still goes on when the server is told to stop.
+pub(crate) struct Unfinished {
+    request: JoinHandle<Result<String>>,
+    events: Response<Body>,
+    socket: Socket,
+}
+
+/// Leaves something of everything that can be left: all of it has to be ended, answered
+/// and counted, too.
+pub(crate) async fn leave_unfinished(client: &Client, seen: &Seen) -> Result<Unfinished> {
+    let ledger = &client.ledger;
+    let stalled = client.clone();
+    let request = tokio::spawn(async move {
+        let stalled_resource = on("/resources/{resource}", "stalled");
+        stalled.expect(502, "GET", stalled_resource, "").await
+    });
+    seen.one_stalls().await?;
+    let topic = on("/events/{topic}", "unfinished");
+    let events = client.open("GET", topic, "", None).await?;
+    ledger.subscriber();
+    let socket = client.connect("/ws").await?;
+    let process = on("/processes/{process}", "wait");
+    client.expect(201, "POST", process, "").await?;
+    ledger.process("killed");
+    // More than there are consumers.
+    for message in ["late 1", "late 2", "late 3", "late 4"] {
+        let queue = on("/queues/{queue}", queue::AUDIT);
+        client.expect(202, "POST", queue, message).await?;
+        ledger.offered(queue::AUDIT, "published");
+    }
+    Ok(Unfinished {
+        request,
+        events,
+        socket,
+    })
+}
+
+impl Unfinished {
+    /// Whether the server has ended all of it.
+    pub(crate) async fn ended(self) -> Result<()> {
+        self.request.await??;
+        to_bytes(self.events.into_body(), usize::MAX).await?;
+        until_closed(self.socket).await
+    }
 }
 
 #[derive(Clone)]
@@ -248,7 +296,7 @@ impl Visitor {
         let lines = "event\n".repeat(published);
         client.expect(202, "POST", events(), &lines).await?;
         client.expect(204, "DELETE", events(), "").await?;
-        let read = axum::body::to_bytes(reader.into_body(), usize::MAX).await?;
+        let read = to_bytes(reader.into_body(), usize::MAX).await?;
         let read = String::from_utf8(read.to_vec())?
             .matches("data: event")
             .count();
