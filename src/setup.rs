@@ -51,6 +51,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use opentelemetry::global;
+use tracing_core::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry};
 
@@ -208,8 +209,12 @@ impl Setup {
         let exporters = Exporters::start(&config, self.meter.buckets(), &resource)?;
         let (meter, guard) = exporters.measure(self.meter, self.shutdown_limit)?;
         let layers = (!self.layers.is_empty()).then_some(self.layers);
+        // No layer is a layer that wants everything, unless it is filtered.
+        let wanted = layers
+            .as_ref()
+            .map_or(LevelFilter::OFF, |_| LevelFilter::TRACE);
         let subscriber = tracing_subscriber::registry()
-            .with(layers)
+            .with(layers.with_filter(wanted))
             .with(meter)
             .with(subscriber::trace_layer(guard.tracer_provider()));
         subscriber::set_global(subscriber, self.logs.then_some(log_filter))?;

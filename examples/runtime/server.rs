@@ -1,0 +1,117 @@
+//! The server with all its surfaces, from its start to its drained end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::Result;
+use super::bus::{self, Bus};
+use super::changes::{self, ChangeCapture};
+use super::functions::{self, Functions};
+use super::http::{self, Surfaces};
+use super::kv::{self, Store};
+use super::log;
+use super::outbound::Outbound;
+use super::processes::{self, Processes};
+use super::queue::{self, Consumers};
+use super::sql::{self, Database};
+use super::streams::{self, Closing};
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+    processes: Processes,
+    consumers: Consumers,
+    capturing: JoinHandle<Result<ChangeCapture>>,
+    bus: Bus,
+    sockets: Closing,
+    /// The database's, which goes with it.
+    _directory: TempDir,
+}
+
+impl Server {
+    /// Starts to serve. What it takes over is delivered to `downstream`.
+    pub(crate) async fn start(listen: SocketAddr, downstream: SocketAddr) -> Result<Self> {
+        describe();
+        let directory = tempfile::tempdir()?;
+        let file: PathBuf = directory.path().join("runtime.sqlite");
+        let (notify, changes) = mpsc::channel(1);
+        let database = Arc::new(Database::create(&file, notify)?);
+        let capture = ChangeCapture::open(&file)?;
+
+        let outbound = Outbound::to(downstream);
+        let (queues, consumers) = queue::start(&outbound);
+        let (queues, store, bus) = (Arc::new(queues), Arc::<Store>::default(), Bus::default());
+        let processes = Processes::new(Arc::clone(&store));
+        let (sockets, closing) = streams::sockets();
+        let functions = Functions {
+            store: Arc::clone(&store),
+            database: Arc::clone(&database),
+            queues: Arc::clone(&queues),
+            processes: processes.clone(),
+        };
+        let routes = http::routes(Arc::new(Surfaces {
+            functions,
+            queues,
+            processes: processes.clone(),
+            store,
+            database,
+            bus: bus.clone(),
+            outbound,
+            sockets,
+        }));
+
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = axum::serve(listener, routes).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        Ok(Self {
+            address,
+            stop,
+            serving: tokio::spawn(serving.into_future()),
+            processes,
+            consumers,
+            capturing: tokio::spawn(capture.tail(changes)),
+            bus,
+            sockets: closing,
+            _directory: directory,
+        })
+    }
+
+    /// Takes no more requests, and answers those that it has; then consumes what was
+    /// published, ends all processes, and captures what was changed. Answers with the
+    /// size of the database's log, as the file system sees it at the end.
+    pub(crate) async fn drain(self) -> Result<u64> {
+        drop(self.stop);
+        self.bus.close();
+        self.sockets.start();
+        self.processes.stop();
+        self.serving.await??;
+        self.sockets.closed().await;
+        // With the last request went the last who could publish, or write to the database.
+        self.consumers.drained().await;
+        self.processes.ended().await;
+        self.capturing.await??.retained()
+    }
+}
+
+/// What the metrics mean, before any of them is measured.
+fn describe() {
+    http::describe();
+    functions::describe();
+    queue::describe();
+    processes::describe();
+    kv::describe();
+    sql::describe();
+    changes::describe();
+    bus::describe();
+    log::describe();
+}
