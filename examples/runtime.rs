@@ -73,7 +73,7 @@ mod queue;
 #[path = "support/receiver.rs"]
 pub(crate) mod receiver;
 #[path = "runtime/scrape.rs"]
-mod scrape;
+pub(crate) mod scrape;
 #[path = "runtime/server.rs"]
 mod server;
 #[path = "runtime/sql.rs"]
@@ -300,7 +300,7 @@ fn log_panics() {
 }
 
 /// Ctrl-c, or SIGTERM, from now on.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     Ok(async move {

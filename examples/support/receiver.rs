@@ -136,10 +136,11 @@ impl Receiver {
         self.store.lock().headers.clone()
     }
 
-    /// Closes the port, and all connections.
-    pub(crate) async fn stop(self) {
+    /// Closes the port and all connections, and answers with all spans.
+    pub(crate) async fn stop(self) -> Vec<Received> {
         drop(self.stop);
         let _ = self.server.await;
+        self.store.lock().spans.clone()
     }
 }
 
