@@ -17,10 +17,12 @@ mod receiver;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
 use collector::{Collector, Point, points};
 use exporters::parse_scrape;
@@ -324,6 +326,37 @@ fn prometheus_answers_the_guide(temporality: Temporality, after_restart: f64) {
 }
 
 #[test]
+fn a_real_prometheus_that_scrapes_processes_forgets_at_once_what_a_dead_one_had_in_flight() {
+    let fleet = Fleet::new();
+    let workers = [(); 2].map(|()| fleet.process(None, Temporality::Cumulative));
+    let _in_flight = workers.each_ref().map(|it| it.runs(|| start_job("low")));
+    let is_dead = Arc::new(AtomicBool::new(false));
+    let [first, second] = workers.map(|worker| worker.prometheus);
+    let first = Router::new().route("/metrics", get(async move || first.render()));
+    let dies = Arc::clone(&is_dead);
+    let second = async move || {
+        let lives = !dies.load(Ordering::Relaxed);
+        lives
+            .then(|| second.render())
+            .ok_or(StatusCode::SERVICE_UNAVAILABLE)
+    };
+    let second = Router::new().route("/metrics", get(second));
+    let targets = [("localhost:9464", first), ("localhost:9465", second)];
+    let Some(prometheus) = Server::with("prometheus-direct.yml", targets) else {
+        return;
+    };
+    prometheus.answers("sum without (instance) (jobs{job='worker'})", 2.0);
+    prometheus.answers("jobs{instance='worker-1'}", 1.0);
+    prometheus.answers("count(jobs{process!=''}) or vector(0)", 0.0);
+    prometheus.answers("job:processes:count{job='worker'}", 2.0);
+
+    is_dead.store(true, Ordering::Relaxed);
+    prometheus.answers("up{instance='worker-2'}", 0.0);
+    prometheus.answers("sum without (instance) (jobs{job='worker'})", 1.0);
+    prometheus.answers("job:processes:count{job='worker'}", 1.0);
+}
+
+#[test]
 fn a_real_prometheus_counts_what_never_was_when_two_processes_write_one_series() {
     let mut fleet = Fleet::new();
     let Some(prometheus) = Server::start(&fleet) else {
@@ -554,32 +587,35 @@ impl Gateway {
     }
 }
 
-/// A Prometheus with the guide's configuration, five times a second.
+/// A Prometheus with a configuration of the guide, five times a second.
 struct Server(Prometheus);
 
 impl Server {
+    /// It scrapes this fleet's gateway.
     fn start(fleet: &Fleet) -> Option<Self> {
         let gateway = Arc::clone(&fleet.gateway);
         let scrape = move || async move { gateway.lock().unwrap().scrape() };
         let app = Router::new().route("/metrics", get(scrape));
-        let started = RUNTIME.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let mut config = guide::text("prometheus-behind-collector.yml");
-            for (key, value) in [
-                ("localhost:8889", listener.local_addr()?.to_string()),
-                ("scrape_interval: 15s", "scrape_interval: 200ms".to_owned()),
-                ("scrape_timeout: 10s", "scrape_timeout: 200ms".to_owned()),
-                (
-                    "evaluation_interval: 15s",
-                    "evaluation_interval: 200ms".to_owned(),
-                ),
-            ] {
-                assert_eq!(config.matches(key).count(), 1, "{key}");
-                config = config.replace(key, &value);
-            }
-            tokio::spawn(async { axum::serve(listener, app).await });
-            Prometheus::start(&config, &[&guide::path("rules.yml")]).await
-        });
+        Self::with("prometheus-behind-collector.yml", [("localhost:8889", app)])
+    }
+
+    /// The addresses of the configuration, and what is to listen there.
+    fn with<const N: usize>(file: &str, targets: [(&str, Router); N]) -> Option<Self> {
+        let mut config = guide::text(file);
+        let mut replace = |key: &str, value: &str| {
+            assert_eq!(config.matches(key).count(), 1, "{key}");
+            config = config.replace(key, value);
+        };
+        replace("scrape_interval: 15s", "scrape_interval: 200ms");
+        replace("scrape_timeout: 10s", "scrape_timeout: 200ms");
+        replace("evaluation_interval: 15s", "evaluation_interval: 200ms");
+        for (target, app) in targets {
+            let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+            replace(target, &listener.local_addr().unwrap().to_string());
+            RUNTIME.spawn(async { axum::serve(listener, app).await });
+        }
+        let rules = guide::path("rules.yml");
+        let started = RUNTIME.block_on(Prometheus::start(&config, &[&rules]));
         started.unwrap().map(Self)
     }
 
