@@ -7,6 +7,8 @@
 mod collector;
 #[path = "support/exporters.rs"]
 mod exporters;
+#[path = "support/fleet.rs"]
+mod fleet;
 #[path = "support/guide.rs"]
 mod guide;
 #[path = "support/prometheus.rs"]
@@ -16,28 +18,20 @@ mod prometheus;
 mod receiver;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
-use collector::{Collector, Point, points};
 use exporters::parse_scrape;
-use metrics_exporter_prometheus::PrometheusHandle;
-use opentelemetry::KeyValue;
-use opentelemetry_otlp::{MetricExporter, RetryPolicy, WithExportConfig, WithTonicConfig};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+use fleet::{Fleet, RUNTIME};
+use opentelemetry_sdk::metrics::Temporality;
 use prometheus::Prometheus;
-use receiver::Receiver;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tracing::field::Empty;
-use tracing::{Dispatch, Span, info, info_span};
-use tracing_meter::{Boundaries, FacadeSink, OtelSink};
-use tracing_subscriber::Registry;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::{Span, info, info_span};
 
 const BOTH: [Temporality; 2] = [Temporality::Cumulative, Temporality::Delta];
 
@@ -324,6 +318,37 @@ fn prometheus_answers_the_guide(temporality: Temporality, after_restart: f64) {
 }
 
 #[test]
+fn a_real_prometheus_that_scrapes_processes_forgets_at_once_what_a_dead_one_had_in_flight() {
+    let fleet = Fleet::new();
+    let workers = [(); 2].map(|()| fleet.process(None, Temporality::Cumulative));
+    let _in_flight = workers.each_ref().map(|it| it.runs(|| start_job("low")));
+    let is_dead = Arc::new(AtomicBool::new(false));
+    let [first, second] = workers.map(|worker| worker.prometheus);
+    let first = Router::new().route("/metrics", get(async move || first.render()));
+    let dies = Arc::clone(&is_dead);
+    let second = async move || {
+        let lives = !dies.load(Ordering::Relaxed);
+        lives
+            .then(|| second.render())
+            .ok_or(StatusCode::SERVICE_UNAVAILABLE)
+    };
+    let second = Router::new().route("/metrics", get(second));
+    let targets = [("localhost:9464", first), ("localhost:9465", second)];
+    let Some(prometheus) = Server::with("prometheus-direct.yml", targets) else {
+        return;
+    };
+    prometheus.answers("sum without (instance) (jobs{job='worker'})", 2.0);
+    prometheus.answers("jobs{instance='worker-1'}", 1.0);
+    prometheus.answers("count(jobs{process!=''}) or vector(0)", 0.0);
+    prometheus.answers("job:processes:count{job='worker'}", 2.0);
+
+    is_dead.store(true, Ordering::Relaxed);
+    prometheus.answers("up{instance='worker-2'}", 0.0);
+    prometheus.answers("sum without (instance) (jobs{job='worker'})", 1.0);
+    prometheus.answers("job:processes:count{job='worker'}", 1.0);
+}
+
+#[test]
 fn a_real_prometheus_counts_what_never_was_when_two_processes_write_one_series() {
     let mut fleet = Fleet::new();
     let Some(prometheus) = Server::start(&fleet) else {
@@ -371,215 +396,35 @@ fn job_took(queue: &str, seconds: f64) {
 /// `OTEL_METRIC_EXPORT_INTERVAL` as the guide has it.
 const EXPORT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// For the sockets of all tests.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-
-/// While a process has one subscriber, `tracing-core` asks nobody else what a callsite is
-/// to be.
-static OTHERS: LazyLock<[Dispatch; 2]> =
-    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
-
-/// What a process has of its own: a subscriber, a provider with its resource, an exporter.
-struct Process {
-    dispatch: Dispatch,
-    provider: SdkMeterProvider,
-    /// What a direct scrape would show.
-    prometheus: PrometheusHandle,
-}
-
-impl Process {
-    fn start(collector: SocketAddr, instance: Option<&str>, temporality: Temporality) -> Self {
-        LazyLock::force(&OTHERS);
-        let _sockets = RUNTIME.enter();
-        let exporter = MetricExporter::builder()
-            .with_tonic()
-            .with_endpoint(format!("http://{collector}"))
-            .with_retry_policy(RetryPolicy::disabled())
-            .with_temporality(temporality)
-            .build()
-            .unwrap();
-        let version = KeyValue::new("service.version", "1.2.3");
-        let resource = Resource::builder()
-            .with_service_name("worker")
-            .with_attribute(version);
-        let instance = instance.map(|id| KeyValue::new("service.instance.id", id.to_owned()));
-        // It exports when the test asks.
-        let reader = PeriodicReader::builder(exporter)
-            .with_interval(Duration::from_secs(24 * 60 * 60))
-            .build();
-        let provider = SdkMeterProvider::builder()
-            .with_resource(resource.with_attributes(instance).build())
-            .with_reader(reader)
-            .build();
-        let boundaries = Boundaries::new();
-        let recorder = boundaries.prometheus_builder().unwrap().build_recorder();
-        let prometheus = recorder.handle();
-        let meter = tracing_meter::builder()
-            .boundaries(boundaries)
-            .sink(OtelSink::new(provider.clone()))
-            .sink(FacadeSink::new(recorder))
-            .build()
-            .unwrap();
-        Self {
-            dispatch: Dispatch::new(Registry::default().with(meter)),
-            provider,
-            prometheus,
-        }
-    }
-
-    fn runs<T>(&self, code: impl FnOnce() -> T) -> T {
-        tracing::dispatcher::with_default(&self.dispatch, code)
-    }
-}
-
-/// Processes that push to an agent, which hands on to a gateway.
-struct Fleet {
-    receiver: Option<Receiver>,
-    address: SocketAddr,
-    /// How much of what the receiver has was taken from it.
-    taken: usize,
-    agent: Collector,
-    gateway: Arc<Mutex<Gateway>>,
-}
-
-struct Gateway {
-    collector: Collector,
-    /// The clock of both collectors.
-    now: Duration,
-}
-
-impl Fleet {
-    fn new() -> Self {
-        let receiver = RUNTIME.block_on(Receiver::start()).unwrap();
-        Self {
-            address: receiver.address(),
-            receiver: Some(receiver),
-            taken: 0,
-            agent: Collector::new(&guide::yaml("collector-agent.yaml")),
-            gateway: Arc::new(Mutex::new(Gateway {
-                collector: Collector::new(&guide::yaml("collector-gateway.yaml")),
-                now: Duration::ZERO,
-            })),
-        }
-    }
-
-    fn process(&self, instance: Option<&str>, temporality: Temporality) -> Process {
-        Process::start(self.address, instance, temporality)
-    }
-
-    /// The process exports what it has.
-    fn push(&mut self, process: &Process) {
-        let points = self.exported(process);
-        self.deliver(points);
-    }
-
-    /// The process ends, as it should.
-    fn end(&mut self, process: Process) {
-        drop(process.dispatch);
-        process.provider.shutdown().unwrap();
-        let points = self.received();
-        self.deliver(points);
-    }
-
-    fn exported(&mut self, process: &Process) -> Vec<Point> {
-        process.provider.force_flush().unwrap();
-        self.received()
-    }
-
-    fn received(&mut self) -> Vec<Point> {
-        let received = self.receiver.as_ref().unwrap().metrics();
-        let points = points(&received[self.taken..]);
-        self.taken = received.len();
-        points
-    }
-
-    fn deliver(&mut self, points: Vec<Point>) {
-        let handed_on = self.through_the_agent(points);
-        self.through_the_gateway(handed_on);
-    }
-
-    fn through_the_agent(&mut self, points: Vec<Point>) -> Vec<Point> {
-        let now = self.gateway.lock().unwrap().now;
-        self.agent.receive(points, now)
-    }
-
-    fn through_the_gateway(&self, points: Vec<Point>) {
-        let mut gateway = self.gateway.lock().unwrap();
-        let now = gateway.now;
-        gateway.collector.receive(points, now);
-    }
-
-    fn pass(&self, time: Duration) {
-        self.gateway.lock().unwrap().now += time;
-    }
-
-    fn collector_stops(&mut self) {
-        RUNTIME.block_on(self.receiver.take().unwrap().stop());
-    }
-
-    fn collector_starts(&mut self) {
-        let started = RUNTIME.block_on(Receiver::start_at(self.address)).unwrap();
-        self.receiver = Some(started);
-        self.taken = 0;
-    }
-
-    fn scrape(&self) -> BTreeMap<String, f64> {
-        parse_scrape(&self.gateway.lock().unwrap().scrape())
-    }
-
-    /// The sum of all series of a metric, if there is one.
-    fn sum(&self, metric: &str) -> Option<f64> {
-        self.sum_of(metric, "")
-    }
-
-    /// The sum of all series that one process has of a metric.
-    fn value(&self, metric: &str, instance: &str) -> Option<f64> {
-        self.sum_of(metric, &format!("\"instance\": {instance:?}"))
-    }
-
-    fn sum_of(&self, metric: &str, with: &str) -> Option<f64> {
-        let start = format!("{metric}{{");
-        let scrape = self.scrape();
-        let series = scrape.iter();
-        series
-            .filter(|(series, _)| series.starts_with(&start) && series.contains(with))
-            .map(|(_, value)| *value)
-            .reduce(|sum, value| sum + value)
-    }
-}
-
-impl Gateway {
-    fn scrape(&mut self) -> String {
-        self.collector.scrape(self.now)
-    }
-}
-
-/// A Prometheus with the guide's configuration, five times a second.
+/// A Prometheus with a configuration of the guide, five times a second.
 struct Server(Prometheus);
 
 impl Server {
+    /// It scrapes this fleet's gateway.
     fn start(fleet: &Fleet) -> Option<Self> {
         let gateway = Arc::clone(&fleet.gateway);
         let scrape = move || async move { gateway.lock().unwrap().scrape() };
         let app = Router::new().route("/metrics", get(scrape));
-        let started = RUNTIME.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let mut config = guide::text("prometheus-behind-collector.yml");
-            for (key, value) in [
-                ("localhost:8889", listener.local_addr()?.to_string()),
-                ("scrape_interval: 15s", "scrape_interval: 200ms".to_owned()),
-                ("scrape_timeout: 10s", "scrape_timeout: 200ms".to_owned()),
-                (
-                    "evaluation_interval: 15s",
-                    "evaluation_interval: 200ms".to_owned(),
-                ),
-            ] {
-                assert_eq!(config.matches(key).count(), 1, "{key}");
-                config = config.replace(key, &value);
-            }
-            tokio::spawn(async { axum::serve(listener, app).await });
-            Prometheus::start(&config, &[&guide::path("rules.yml")]).await
-        });
+        Self::with("prometheus-behind-collector.yml", [("localhost:8889", app)])
+    }
+
+    /// The addresses of the configuration, and what is to listen there.
+    fn with<const N: usize>(file: &str, targets: [(&str, Router); N]) -> Option<Self> {
+        let mut config = guide::text(file);
+        let mut replace = |key: &str, value: &str| {
+            assert_eq!(config.matches(key).count(), 1, "{key}");
+            config = config.replace(key, value);
+        };
+        replace("scrape_interval: 15s", "scrape_interval: 200ms");
+        replace("scrape_timeout: 10s", "scrape_timeout: 200ms");
+        replace("evaluation_interval: 15s", "evaluation_interval: 200ms");
+        for (target, app) in targets {
+            let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+            replace(target, &listener.local_addr().unwrap().to_string());
+            RUNTIME.spawn(async { axum::serve(listener, app).await });
+        }
+        let rules = guide::path("rules.yml");
+        let started = RUNTIME.block_on(Prometheus::start(&config, &[&rules]));
         started.unwrap().map(Self)
     }
 
