@@ -17,9 +17,10 @@
 //! | `--load SECONDS` | makes its own load, and ends |
 //! | `--rounds N` | the same, for each client so often |
 //!
-//! Where metrics and traces go is said by OpenTelemetry's environment variables. Without
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` a load has a receiver for itself: this process is the
-//! receiver then, and starts itself once more in the environment of one.
+//! Where metrics and traces go is said by OpenTelemetry's environment variables:
+//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT` say where `/metrics` is, by default
+//! localhost:9464. Without `OTEL_EXPORTER_OTLP_ENDPOINT` a load has a receiver for itself:
+//! this process is the receiver then, and starts the program once more with its address.
 
 #![allow(clippy::print_stdout, reason = "an example shows its output")]
 
@@ -80,6 +81,8 @@ mod server;
 mod sql;
 #[path = "runtime/streams.rs"]
 mod streams;
+#[path = "runtime/surfaces.rs"]
+mod surfaces;
 #[path = "runtime/table.rs"]
 pub(crate) mod table;
 #[path = "runtime/telemetry.rs"]
@@ -89,9 +92,10 @@ pub(crate) mod trace;
 
 use account::Account;
 use client::Client;
-use downstream::Downstream;
+use downstream::{Downstream, Seen};
 use ledger::{Ledger, Values};
 pub(crate) use load::Length;
+use load::Unfinished;
 use receiver::{Received, ReceivedMetric, Receiver};
 use server::Server;
 use table::{Row, Table};
@@ -132,26 +136,19 @@ pub(crate) async fn run(
 ) -> Result<Account> {
     let telemetry = telemetry::start(DIRECTIVES)?;
     log_panics();
-    let metrics = telemetry::metrics_url();
     let ledger = Ledger::default();
     let downstream = Downstream::start(ledger.clone()).await?;
     let server = Server::start(options.listen, downstream.address).await?;
     println!("serving on http://{}", server.address);
-    println!("serving metrics on {metrics}");
+    println!("serving metrics on {}", telemetry::metrics_url());
 
-    let mut unfinished = None;
-    match options.load {
-        None => stopped.await,
-        Some(length) => {
-            let (client, seen) = (
-                Client::new(server.address, ledger.clone()),
-                &downstream.seen,
-            );
-            load::order(&client, FOLLOWED, &trace::traceparent()).await?;
-            load::run(length, &client, seen, &until(stopped)).await?;
-            unfinished = Some(load::leave_unfinished(&client, seen).await?);
-        }
-    }
+    let unfinished = if let Some(length) = options.load {
+        let client = Client::new(server.address, ledger.clone());
+        Some(load(length, &client, &downstream.seen, stopped).await?)
+    } else {
+        stopped.await;
+        None
+    };
 
     println!("draining");
     downstream.seen.stall_no_more();
@@ -159,15 +156,40 @@ pub(crate) async fn run(
     if let Some(unfinished) = unfinished {
         unfinished.ended().await?;
     }
-    let scrape = scrape::scrape(&metrics).await?;
     let counted = options.load.map(|_| ledger.values());
+    let delivered = downstream.seen.traceparents(FOLLOWED);
+    account(telemetry, counted, delivered).await
+}
+
+/// The surfaces count below INFO, too; libraries do not.
+const DIRECTIVES: &str = concat!("info,", module_path!(), "=trace");
+
+/// Begins with the order that is followed, and leaves something of everything unfinished.
+async fn load(
+    length: Length,
+    client: &Client,
+    seen: &Arc<Seen>,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> Result<Unfinished> {
+    load::order(client, FOLLOWED, &trace::traceparent()).await?;
+    load::run(length, client, seen, &until(stopped)).await?;
+    load::leave_unfinished(client, seen).await
+}
+
+/// Looks at the numbers, and exports what is left.
+async fn account(
+    telemetry: Guard,
+    counted: Option<Values>,
+    delivered: Vec<String>,
+) -> Result<Account> {
+    let scrape = scrape::scrape(&telemetry::metrics_url()).await?;
     let mut problems = problems(&telemetry, counted.as_ref(), &scrape::parse(&scrape)?);
     // Everything else is told, even if what is left cannot be exported.
     problems.extend(telemetry.shutdown().err().map(|why| why.to_string()));
     Ok(Account {
         counted,
         scrape,
-        delivered: downstream.seen.traceparents(FOLLOWED),
+        delivered,
         problems,
     })
 }
@@ -189,9 +211,6 @@ fn problems(telemetry: &Guard, counted: Option<&Values>, scraped: &Values) -> Ve
     rejected.chain(different).collect()
 }
 
-/// The surfaces count below INFO, too; libraries do not.
-const DIRECTIVES: &str = concat!("info,", module_path!(), "=trace");
-
 /// The program's own account, and what came by OTLP meanwhile.
 pub(crate) struct Report {
     pub(crate) account: Account,
@@ -208,6 +227,7 @@ pub(crate) async fn receive(
     let receiver = Receiver::start_http().await?;
     program
         .env(OTLP_ENDPOINT, format!("http://{}", receiver.address()))
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
         // No span is to be lost, however many end at once.
         .env("OTEL_BSP_MAX_QUEUE_SIZE", "100000")
         // The load has lines of every level logged.

@@ -12,7 +12,8 @@ mod runtime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::future::pending;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::process;
 use std::sync::LazyLock;
 
 use exporters::assert_promtool_finds_nothing;
@@ -103,8 +104,8 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     let mut program = Command::new(env::current_exe().unwrap());
     program
         .args(["--exact", "the_program", "--nocapture"])
-        .env(PROMETHEUS_HOST, "127.0.0.1")
-        .env(PROMETHEUS_PORT, free_port().to_string());
+        .env(PROMETHEUS_HOST, own_address())
+        .env(PROMETHEUS_PORT, "9464");
     let threads = tokio::runtime::Runtime::new().unwrap();
     threads.block_on(receive(program, pending())).unwrap()
 });
@@ -121,10 +122,11 @@ async fn the_program() {
     }
 }
 
-/// One that was free just now: the endpoint for Prometheus takes none by itself.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// A loopback address of this process alone: the endpoint for Prometheus chooses no port by
+/// itself, and one that was free just now may not be any more.
+fn own_address() -> String {
+    let [_, a, b, c] = process::id().to_be_bytes();
+    format!("127.{}.{b}.{c}", a | 64)
 }
 
 #[test]

@@ -32,12 +32,11 @@ impl ChangeCapture {
         })
     }
 
-    /// Reads until nobody can change anything any more, and then the rest.
+    /// Reads what has changed whenever it is told so, until nobody can change anything.
     pub(crate) async fn tail(self, mut changed: mpsc::Receiver<()>) -> Result<Self> {
         while changed.recv().await.is_some() {
             self.capture()?;
         }
-        self.capture()?;
         Ok(self)
     }
 

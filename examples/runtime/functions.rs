@@ -1,25 +1,16 @@
 //! Surface: functions that clients call by name.
 
 use std::fmt;
-use std::sync::Arc;
 
 use tracing::{Span, debug, instrument};
 use tracing_meter::propagation::SpanPropagation as _;
 
-use super::kv::Store;
-use super::processes::{Job, Origin, Processes};
-use super::queue::{self, Queues};
-use super::sql::Database;
+use super::processes::{Job, Origin};
+use super::queue;
+use super::surfaces::Surfaces;
 
 /// The namespace in which orders are kept.
 pub(crate) const NAMESPACE: &str = "orders";
-
-pub(crate) struct Functions {
-    pub(crate) store: Arc<Store>,
-    pub(crate) database: Arc<Database>,
-    pub(crate) queues: Arc<Queues>,
-    pub(crate) processes: Processes,
-}
 
 /// Why a function failed.
 #[derive(Debug)]
@@ -30,33 +21,31 @@ pub(crate) enum Failure {
     Internal(rusqlite::Error),
 }
 
-impl Functions {
-    pub(crate) fn call(&self, function: &str, input: String) -> Result<String, Failure> {
-        match function {
-            "echo" => call("echo", || Ok(input)),
-            "refuse" => call("refuse", || Err(Failure::BadInput)),
-            "report" => call("report", || self.report()),
-            "panic" => call("panic", || panic!("the function is to panic")),
-            "place_order" => call("place_order", || self.place_order(&input)),
-            _ => Err(Failure::Unknown),
-        }
+pub(crate) fn call(app: &Surfaces, function: &str, input: String) -> Result<String, Failure> {
+    match function {
+        "echo" => run("echo", || Ok(input)),
+        "refuse" => run("refuse", || Err(Failure::BadInput)),
+        "report" => run("report", || report(app)),
+        "panic" => run("panic", || panic!("the function is to panic")),
+        "place_order" => run("place_order", || place_order(app, &input)),
+        _ => Err(Failure::Unknown),
     }
+}
 
-    fn report(&self) -> Result<String, Failure> {
-        Ok(self.database.report()?.to_string())
-    }
+fn report(app: &Surfaces) -> Result<String, Failure> {
+    Ok(app.database.report()?.to_string())
+}
 
-    /// An order is sent to its queue, and settled by a process of the same trace.
-    fn place_order(&self, order: &str) -> Result<String, Failure> {
-        let queued = self.queues.publish(queue::ORDERS, order.to_owned());
-        queued.map_err(|_| Failure::Busy)?;
-        self.database.insert_order(order, "{}")?;
-        let kept = self.store.put(NAMESPACE, order, order.to_owned());
-        kept.map_err(|_| Failure::BadInput)?;
-        let mut origin = Origin::new();
-        Span::current().inject_into(&mut origin);
-        Ok(self.processes.start(Job::Settle, &origin).to_string())
-    }
+/// An order is sent to its queue, and settled by a process of the same trace.
+fn place_order(app: &Surfaces, order: &str) -> Result<String, Failure> {
+    let queued = app.queues.publish(queue::ORDERS, order.to_owned());
+    queued.map_err(|_| Failure::Busy)?;
+    app.database.insert_order(order, "{}")?;
+    let kept = app.store.put(NAMESPACE, order, order.to_owned());
+    kept.map_err(|_| Failure::BadInput)?;
+    let mut origin = Origin::new();
+    Span::current().inject_into(&mut origin);
+    Ok(app.processes.start(Job::Settle, &origin).to_string())
 }
 
 #[instrument(skip_all, err, fields(
@@ -66,7 +55,7 @@ impl Functions {
     duration.wippy_function_duration,
     in_flight.wippy_function_in_flight,
 ))]
-fn call(
+fn run(
     function: &'static str,
     body: impl FnOnce() -> Result<String, Failure>,
 ) -> Result<String, Failure> {

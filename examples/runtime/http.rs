@@ -14,34 +14,19 @@ use tracing::{Span, debug};
 use tracing_meter::http::trace_layer;
 use tracing_meter::propagation::SpanPropagation as _;
 
-use super::bus::Bus;
-use super::functions::{Failure, Functions};
-use super::kv::Store;
+use super::functions::{self, Failure};
 use super::log;
-use super::outbound::Outbound;
 use super::processes::{Origin, Processes};
-use super::queue::{Queues, Refused};
-use super::sql::Database;
-use super::streams::{self, Sockets};
+use super::queue::Refused;
+use super::streams;
+use super::surfaces::Surfaces;
 
 /// The namespace of what clients keep.
 pub(crate) const NAMESPACE: &str = "clients";
 
-/// Everything that a request can reach.
-pub(crate) struct Surfaces {
-    pub(crate) functions: Functions,
-    pub(crate) queues: Arc<Queues>,
-    pub(crate) processes: Processes,
-    pub(crate) store: Arc<Store>,
-    pub(crate) database: Arc<Database>,
-    pub(crate) bus: Bus,
-    pub(crate) outbound: Outbound,
-    pub(crate) sockets: Sockets,
-}
-
 type App = State<Arc<Surfaces>>;
 
-pub(crate) fn routes(surfaces: Arc<Surfaces>) -> Router {
+pub(crate) fn routes(surfaces: Surfaces) -> Router {
     Router::new()
         .route("/functions/{function}", post(call))
         .route("/orders", post(place_order))
@@ -64,18 +49,18 @@ pub(crate) fn routes(surfaces: Arc<Surfaces>) -> Router {
         .route("/ws", get(echo))
         .route("/resources/{resource}", get(fetch))
         .route("/logs/{level}", post(emit))
-        .with_state(surfaces)
+        .with_state(Arc::new(surfaces))
         // A panic is answered, too.
         .layer(CatchPanicLayer::new())
         .layer(trace_layer())
 }
 
 async fn call(State(app): App, Path(function): Path<String>, input: String) -> Response {
-    answer(app.functions.call(&function, input))
+    answer(functions::call(&app, &function, input))
 }
 
 async fn place_order(State(app): App, order: String) -> Response {
-    let placed = app.functions.call("place_order", order);
+    let placed = functions::call(&app, "place_order", order);
     answer(placed.map(|process| (StatusCode::ACCEPTED, process)))
 }
 

@@ -1,7 +1,6 @@
 //! The server with all its surfaces, from its start to its drained end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -10,17 +9,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::Result;
-use super::bus::{self, Bus};
-use super::changes::{self, ChangeCapture};
-use super::functions::{self, Functions};
-use super::http::{self, Surfaces};
-use super::kv::{self, Store};
-use super::log;
+use super::bus::Bus;
+use super::changes::ChangeCapture;
+use super::http;
+use super::kv::Store;
 use super::outbound::Outbound;
-use super::processes::{self, Processes};
+use super::processes::Processes;
 use super::queue::{self, Consumers};
-use super::sql::{self, Database};
+use super::sql::Database;
 use super::streams::{self, Closing};
+use super::surfaces::{self, Surfaces};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -38,26 +36,18 @@ pub(crate) struct Server {
 impl Server {
     /// Starts to serve. What it takes over is delivered to `downstream`.
     pub(crate) async fn start(listen: SocketAddr, downstream: SocketAddr) -> Result<Self> {
-        describe();
+        surfaces::describe();
         let directory = tempfile::tempdir()?;
-        let file: PathBuf = directory.path().join("runtime.sqlite");
+        let file = directory.path().join("runtime.sqlite");
         let (notify, changes) = mpsc::channel(1);
-        let database = Arc::new(Database::create(&file, notify)?);
+        let database = Database::create(&file, notify)?;
         let capture = ChangeCapture::open(&file)?;
-
         let outbound = Outbound::to(downstream);
         let (queues, consumers) = queue::start(&outbound);
-        let (queues, store, bus) = (Arc::new(queues), Arc::<Store>::default(), Bus::default());
+        let (store, bus) = (Arc::<Store>::default(), Bus::default());
         let processes = Processes::new(Arc::clone(&store));
         let (sockets, closing) = streams::sockets();
-        let functions = Functions {
-            store: Arc::clone(&store),
-            database: Arc::clone(&database),
-            queues: Arc::clone(&queues),
-            processes: processes.clone(),
-        };
-        let routes = http::routes(Arc::new(Surfaces {
-            functions,
+        let routes = http::routes(Surfaces {
             queues,
             processes: processes.clone(),
             store,
@@ -65,7 +55,7 @@ impl Server {
             bus: bus.clone(),
             outbound,
             sockets,
-        }));
+        });
 
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
@@ -101,17 +91,4 @@ impl Server {
         self.processes.ended().await;
         self.capturing.await??.retained()
     }
-}
-
-/// What the metrics mean, before any of them is measured.
-fn describe() {
-    http::describe();
-    functions::describe();
-    queue::describe();
-    processes::describe();
-    kv::describe();
-    sql::describe();
-    changes::describe();
-    bus::describe();
-    log::describe();
 }
