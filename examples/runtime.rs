@@ -59,7 +59,7 @@ mod kv;
 #[path = "runtime/ledger.rs"]
 pub(crate) mod ledger;
 #[path = "runtime/load.rs"]
-mod load;
+pub(crate) mod load;
 #[path = "runtime/log.rs"]
 mod log;
 #[path = "runtime/otlp.rs"]

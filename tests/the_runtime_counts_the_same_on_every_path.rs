@@ -23,6 +23,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use runtime::ledger::{Series, Values};
+use runtime::load::LATE;
 use runtime::otlp::SCOPE;
 use runtime::receiver::attributes;
 use runtime::table::{Column, Table};
@@ -344,8 +345,8 @@ fn what_comes_without_a_trace_is_a_trace_of_its_own() {
     };
     let audits = || of_kind(SpanKind::Consumer).filter(|span| span.name == "process audit");
     let (imported, sent): (Vec<_>, Vec<_>) = audits().partition(is_root);
-    // 12 rounds, with 6 deliveries of what is good, flaky and poison; and 4 that are late.
-    assert_eq!((imported.len(), sent.len()), (72, 76));
+    // 12 rounds, with 6 deliveries of what is good, flaky and poison; and what is late.
+    assert_eq!((imported.len(), sent.len()), (72, 72 + LATE));
     assert_eq!(parents(sent), [Some(SpanKind::Producer)].into());
 
     let processes = || REPORT.spans.iter().map(|it| &it.span);

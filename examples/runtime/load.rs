@@ -65,6 +65,10 @@ pub(crate) async fn order(client: &Client, name: &str, traceparent: &str) -> Res
     Ok(())
 }
 
+/// How many messages wait when the server is told to stop: more than are consumed while
+/// it does.
+pub(crate) const LATE: usize = 200;
+
 /// What still goes on when the server is told to stop.
 pub(crate) struct Unfinished {
     request: JoinHandle<Result<String>>,
@@ -89,10 +93,10 @@ pub(crate) async fn leave_unfinished(client: &Client, seen: &Seen) -> Result<Unf
     let process = on("/processes/{process}", "wait");
     client.expect(201, "POST", process, "").await?;
     ledger.process("killed");
-    // More than there are consumers.
-    for message in ["late 1", "late 2", "late 3", "late 4"] {
+    for number in 0..LATE {
         let queue = on("/queues/{queue}", queue::AUDIT);
-        client.expect(202, "POST", queue, message).await?;
+        let message = format!("late {number}");
+        client.expect(202, "POST", queue, &message).await?;
         ledger.offered(queue::AUDIT, "published");
     }
     Ok(Unfinished {
