@@ -258,7 +258,11 @@ fn one_at_a_time_is_never_seen_as_more_than_one() {
         });
         // So that there are not enough processors.
         for _ in 0..4 {
-            scope.spawn(|| while !done.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let worst = (0..READINGS).map(|_| sink.read()).fold(0.0, f64::max);
         done.store(true, Ordering::Relaxed);
