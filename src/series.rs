@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::gatherer::{Place, Readers, SamplesIndex, Whose};
+use crate::gatherer::{Place, Readers, SamplesIndex, SumIndex, Whose};
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
@@ -18,6 +18,9 @@ pub(crate) use set::{Admitted, SeriesSet};
 const HOT_SUM: u32 = 16;
 /// The same for a histogram, which takes more.
 const HOT_SAMPLES: u32 = 1_000;
+/// How often a level is read to see it at one moment. Threads that never rest could go on
+/// for ever.
+const MOST_READINGS: usize = 100;
 /// The uses of a series for which there was no place left.
 const REFUSED: u32 = u32::MAX;
 
@@ -99,14 +102,27 @@ impl Series {
                 self.record_due(gathered, &mut handed_over, sum);
             }
             Place::UpDownCounter { added, taken_back } => {
-                // What was taken back had been added before, maybe on another
-                // thread: in this order it is never seen before that.
-                let taken_back = self.sinks.gatherer().sum(taken_back);
-                let sum = self.sinks.gatherer().sum(added) - taken_back;
-                self.record_due(gathered, &mut handed_over, sum);
+                let level = self.level(added, taken_back);
+                self.record_due(gathered, &mut handed_over, level);
             }
             Place::Histogram(at) => self.drain(gathered, at, Whose::All),
         }
+    }
+
+    /// What was taken back had been added before, maybe on another thread: read first, it
+    /// is never seen before that. If it has grown meanwhile, there may be any number of
+    /// others whose beginning was seen and whose end was not.
+    fn level(&self, added: SumIndex, taken_back: SumIndex) -> f64 {
+        let sum = |at| self.sinks.gatherer().sum(at);
+        let mut before = sum(taken_back);
+        for _ in 0..MOST_READINGS {
+            let (added, after) = (sum(added), sum(taken_back));
+            if after <= before {
+                return added - before;
+            }
+            before = after;
+        }
+        sum(added) - before
     }
 
     fn record_due(&self, gathered: &Gathered, handed_over: &mut f64, sum: f64) {

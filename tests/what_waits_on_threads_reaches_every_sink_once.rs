@@ -238,3 +238,34 @@ fn what_opens_on_one_thread_and_closes_on_another_is_never_seen_below_zero() {
     });
     assert_eq!(in_flight(), 0.0);
 }
+
+/// A reader that loses the processor between two sums must not take what has begun and
+/// ended meanwhile for something that is still there.
+#[test]
+fn one_at_a_time_is_never_seen_as_more_than_one() {
+    const READINGS: u32 = 200_000;
+    let sink = Pulled::quiet();
+    let layer = tracing_meter::builder().sink(sink.clone()).build().unwrap();
+    let dispatch = Dispatch::new(Registry::default().with(layer));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            dispatcher::with_default(&dispatch, || {
+                while !done.load(Ordering::Relaxed) {
+                    drop(info_span!("job", in_flight.jobs = Empty));
+                }
+            });
+        });
+        // So that there are not enough processors.
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let worst = (0..READINGS).map(|_| sink.read()).fold(0.0, f64::max);
+        done.store(true, Ordering::Relaxed);
+        assert!(worst <= 1.0, "{worst} at once");
+    });
+}

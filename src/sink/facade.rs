@@ -259,9 +259,10 @@ fn facade_unit(unit: &str) -> Option<Unit> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use metrics::{Counter, Gauge, GaugeFn, Histogram, Metadata, SharedString};
+    use metrics::{Counter, Gauge, GaugeFn, Histogram, HistogramFn, Metadata, SharedString};
 
     use super::*;
 
@@ -298,9 +299,7 @@ mod tests {
     fn the_last_level_that_is_set_is_the_sum_of_all_threads() {
         let gauge = SetOnly::default();
         let sink = FacadeSink::new(gauge.clone()).set_levels();
-        let name = crate::instrument::MetricName::parse("jobs").unwrap();
-        let jobs = Instrument::new(name, Kind::UpDownCounter, None);
-        let handle = sink.series(&jobs, &Labels::new(Vec::new()));
+        let handle = series(&sink, Kind::UpDownCounter);
         for round in 1..=100 {
             std::thread::scope(|scope| {
                 for _ in 0..4 {
@@ -317,5 +316,65 @@ mod tests {
                 "{level}"
             );
         }
+    }
+
+    /// A recorder of one histogram, which another thread is about to take.
+    #[derive(Clone)]
+    struct TakenSlowly(Arc<Taking>);
+
+    struct Taking {
+        taken: AtomicU64,
+        observed: AtomicU64,
+        /// Before and after what happens meanwhile.
+        meanwhile: [Barrier; 2],
+    }
+
+    impl HistogramFn for TakenSlowly {
+        fn record(&self, _value: f64) {
+            self.0.observed.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Recorder for TakenSlowly {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        /// The second time is when what was early is handed over.
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            if self.0.taken.fetch_add(1, Ordering::SeqCst) == 1 {
+                self.0.meanwhile.iter().for_each(|it| _ = it.wait());
+            }
+            Histogram::from_arc(Arc::new(self.clone()))
+        }
+    }
+
+    #[test]
+    fn what_is_observed_while_a_series_is_taken_is_all_there() {
+        let recorder = TakenSlowly(Arc::new(Taking {
+            taken: AtomicU64::new(0),
+            observed: AtomicU64::new(0),
+            meanwhile: [Barrier::new(2), Barrier::new(2)],
+        }));
+        let sink = FacadeSink::new(recorder.clone());
+        let handle = series(&sink, Kind::Histogram);
+        std::thread::scope(|scope| {
+            scope.spawn(|| handle.record(1.0));
+            recorder.0.meanwhile[0].wait();
+            (0..5000).for_each(|_| handle.record(1.0));
+            recorder.0.meanwhile[1].wait();
+        });
+        assert_eq!(recorder.0.observed.load(Ordering::SeqCst), 5001);
+    }
+
+    fn series(sink: &FacadeSink, kind: Kind) -> Arc<dyn Handle> {
+        let name = crate::instrument::MetricName::parse("jobs").unwrap();
+        let instrument = Instrument::new(name, kind, None);
+        sink.series(&instrument, &Labels::new(Vec::new()))
     }
 }

@@ -258,9 +258,10 @@ impl Early {
         begins
     }
 
-    /// Sums need one number, a gauge its last.
+    /// Sums need one number, a gauge its last. What comes while it is handed over does
+    /// not wait for long, and must not be lost.
     fn add(&mut self, kind: Kind, value: f64) {
-        let is_full = self.samples.len() >= MAX_WAITING;
+        let is_full = self.phase == Phase::Waiting && self.samples.len() >= MAX_WAITING;
         match (kind, self.samples.first_mut()) {
             (Kind::Counter | Kind::UpDownCounter, Some(sum)) => *sum += value,
             (Kind::Gauge, Some(last)) => *last = value,
