@@ -29,7 +29,12 @@ pub use otel::OtelSink;
 /// and keeps the handle. It calls the handle on the thread that measures, which
 /// waits: a sink that may block should hand over to a thread of its own. A call may
 /// come from any thread, while no lock of this crate is held that the sink could ask
-/// for. Events and spans that a sink itself emits are not measured.
+/// for.
+///
+/// A sink should emit nothing through `tracing` while it is called, or do so on a thread
+/// of its own. It would not be measured; and a subscriber that is asked about an event
+/// inside of another one forgets what its filters have said, so that other layers get what
+/// they refuse. `fmt` may panic then.
 pub trait Sink: Send + Sync + 'static {
     /// The handle of one series, which shall not be visible until it is recorded.
     ///

@@ -10,6 +10,7 @@ use opentelemetry::metrics::{
 };
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use tracing_core::LevelFilter;
 
 use super::{Handle, Sink};
 use crate::gatherer::HandOver;
@@ -17,6 +18,7 @@ use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::{Label, LabelValue, Labels};
 use crate::no_poison::NoPoison;
+use crate::reentrancy::unheard;
 
 /// Records through the instruments of a meter provider, in the scope
 /// `tracing-meter`.
@@ -74,13 +76,13 @@ impl OtelSink {
         }
     }
 
-    /// The SDK logs while it creates an instrument, so no lock is held then.
-    /// Two threads may create one of the same name: the SDK makes them one stream.
+    /// No lock is held while an instrument is created. Two threads may create one of the
+    /// same name: the SDK makes them one stream.
     fn instrument(&self, instrument: &Instrument) -> OtelInstrument {
         if let Some(known) = self.instruments.lock().get(instrument.name()) {
             return known.clone();
         }
-        let created = OtelInstrument::new(&self.meter, instrument);
+        let created = unheard(|| OtelInstrument::new(&self.meter, instrument));
         let mut instruments = self.instruments.lock();
         let known = instruments.entry(instrument.name().to_owned());
         known.or_insert(created).clone()
@@ -92,7 +94,12 @@ impl Sink for OtelSink {
         let attributes: Vec<KeyValue> = labels.iter().map(attribute).collect();
         let instrument = self.instrument(instrument);
         if self.can_bind {
-            return instrument.bind(&attributes);
+            // At its limit of series the SDK says so, at DEBUG.
+            return if LevelFilter::current() >= LevelFilter::DEBUG {
+                unheard(|| instrument.bind(&attributes))
+            } else {
+                instrument.bind(&attributes)
+            };
         }
         Arc::new(Unbound {
             instrument,
