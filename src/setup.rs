@@ -51,7 +51,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use opentelemetry::global;
-use tracing_core::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry};
 
@@ -78,6 +77,7 @@ use config::{Config, Defaults};
 use environment::Environment;
 use error::Cause;
 use exporters::Exporters;
+use subscriber::BoxedLayer;
 
 /// Sets everything up as the environment says.
 ///
@@ -126,7 +126,7 @@ pub struct Setup {
     meter: MeterLayerBuilder,
     attributes: BTreeMap<String, String>,
     defaults: Defaults,
-    layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+    layers: Vec<BoxedLayer<Registry>>,
     logs: bool,
     shutdown_limit: Duration,
 }
@@ -172,7 +172,7 @@ impl Setup {
     /// Another layer, beneath ours. Filter it: a layer without a filter enables everything
     /// for itself.
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
-        self.layers.push(Box::new(layer));
+        self.layers.push(subscriber::filtered(layer));
         self
     }
 
@@ -208,16 +208,14 @@ impl Setup {
         let resource = resource::resource(&self.attributes, &config.resource);
         let exporters = Exporters::start(&config, self.meter.buckets(), &resource)?;
         let (meter, guard) = exporters.measure(self.meter, self.shutdown_limit)?;
-        let layers = (!self.layers.is_empty()).then_some(self.layers);
-        // No layer is a layer that wants everything, unless it is filtered.
-        let wanted = layers
-            .as_ref()
-            .map_or(LevelFilter::OFF, |_| LevelFilter::TRACE);
         let subscriber = tracing_subscriber::registry()
-            .with(layers.with_filter(wanted))
-            .with(meter)
-            .with(subscriber::trace_layer(guard.tracer_provider()));
-        subscriber::set_global(subscriber, self.logs.then_some(log_filter))?;
+            .with(subscriber::layers(self.layers))
+            .with(subscriber::trace_layer(guard.tracer_provider()))
+            .with(subscriber::log_layer(self.logs.then_some(log_filter)))
+            // The last to be called: what a sink logs is asked about in the middle of
+            // the call, and takes away what filters have said of what is measured.
+            .with(meter);
+        subscriber.try_init().map_err(|_| Cause::AlreadySet)?;
         let propagated = config.propagator.install();
         propagated.map_err(|_| Cause::AlreadySet)?;
         if let Some(provider) = guard.tracer_provider() {

@@ -22,9 +22,12 @@ use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric};
 use receiver::{Receiver, attributes};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use tracing::{Span, instrument};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Span, Subscriber, instrument};
 use tracing_meter::propagation::SpanPropagation as _;
 use tracing_meter::setup::{self, Guard, SetupError};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -55,6 +58,14 @@ fn run(program: &str) -> Result {
     if program == "hurry" {
         builder = builder.shutdown_limit(Duration::from_secs(1));
     }
+    if program == "layers" {
+        builder = builder
+            .layer(Seen("any").with_filter(LevelFilter::WARN))
+            .layer(Seen("all").with_filter(LevelFilter::INFO));
+    }
+    if program == "debugging" {
+        builder = builder.layer(Seen("sdk").with_filter(LevelFilter::DEBUG));
+    }
     let telemetry = builder.init()?;
     for _ in 0..JOBS {
         job();
@@ -67,11 +78,21 @@ fn run(program: &str) -> Result {
         "send" => println!("sent {:?}", sent()),
         "log" => log::info!("by the log crate"),
         "again" => assert!(setup::init().is_err_and(|it| SetupError::is_already_set(&it))),
-        "shutdown" | "hurry" => telemetry.shutdown()?,
+        "layers" => println!("level {}", LevelFilter::current()),
+        "shutdown" | "hurry" | "debugging" => telemetry.shutdown()?,
         "drop" => {}
         unknown => Err(unknown)?,
     }
     Ok(())
+}
+
+/// A layer of an application's.
+struct Seen(&'static str);
+
+impl<S: Subscriber> Layer<S> for Seen {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        println!("{} saw {}", self.0, event.metadata().level());
+    }
 }
 
 #[instrument(fields(in_flight.jobs, duration.job))]
@@ -499,6 +520,45 @@ async fn log_lines_name_their_trace_and_those_of_the_log_crate_are_there() -> Re
         line.contains("trace_id=") && line.contains("span_id="),
         "{line}"
     );
+    Ok(())
+}
+
+/// The SDK logs while it is asked for an instrument, in the middle of a span's opening.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_filter_may_let_through_what_the_sdk_says_and_nothing_else() -> Result {
+    for (what, filter) in [
+        ("shutdown", "opentelemetry_sdk=debug"),
+        ("debugging", "warn"),
+    ] {
+        let receiver = Receiver::start_http().await?;
+        let program = program(what)
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://{}", receiver.address()),
+            )
+            .env("RUST_LOG", filter);
+
+        let ended = program.run().await?.succeeds();
+
+        let said = [&*ended.stdout, &*ended.stderr].concat();
+        assert!(said.contains("DEBUG"), "{said}");
+        assert!(!ended.stderr.contains("uploaded"), "{}", ended.stderr);
+        assert_all_arrived(&receiver);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_layer_of_the_application_sees_its_own_and_enables_nothing_else() -> Result {
+    let program = program("layers")
+        .env("OTEL_METRICS_EXPORTER", "none")
+        .env("OTEL_TRACES_EXPORTER", "none");
+
+    let ended = program.run().await?.succeeds();
+
+    assert!(ended.stdout.contains("level info"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("any saw"), "{}", ended.stdout);
+    assert_eq!(ended.stdout.matches("all saw INFO").count(), JOBS as usize);
     Ok(())
 }
 
