@@ -156,6 +156,62 @@ async fn everything_arrives_over_http() -> Result {
     Ok(())
 }
 
+/// Blanks are no value, and none around a value is part of it, to the exporters neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_blank_is_not_said() -> Result {
+    for protocol in ["GRPC", " http/protobuf "] {
+        let is_grpc = protocol == "GRPC";
+        let (receiver, endpoint) = if is_grpc {
+            let receiver = Receiver::start().await?;
+            let endpoint = format!(" {} ", receiver.address());
+            (receiver, endpoint)
+        } else {
+            let receiver = Receiver::start_http().await?;
+            let endpoint = format!(" http://{}/ ", receiver.address());
+            (receiver, endpoint)
+        };
+        let mut program = program("shutdown")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+            .env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_EXPORTER_OTLP_INSECURE", "true")
+            .env("OTEL_EXPORTER_OTLP_COMPRESSION", " gzip ")
+            .env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b,tenant=acme");
+        for signal in ["TRACES", "METRICS"] {
+            for what in ["ENDPOINT", "INSECURE", "COMPRESSION", "HEADERS"] {
+                program = program.env(&format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), "");
+            }
+        }
+
+        program.run().await?.succeeds();
+
+        assert_all_arrived(&receiver);
+        assert_resource_and_headers(&receiver);
+        let mut headers = receiver.headers().into_iter();
+        assert!(!is_grpc || headers.all(|it| it["grpc-encoding"] == "gzip"));
+    }
+    Ok(())
+}
+
+/// A page for people answers everything, and answers well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirection_is_no_success() -> Result {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let login = axum::Router::new()
+        .route("/login", axum::routing::get(|| async { "log in" }))
+        .fallback(|| async { axum::response::Redirect::to("/login") });
+    tokio::spawn(async move { axum::serve(listener, login).await });
+
+    let program = program("shutdown").env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+    let ended = program.run().await?;
+
+    assert!(!ended.success, "{}", ended.stderr);
+    assert!(ended.stderr.contains("303"), "{}", ended.stderr);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_signal_goes_its_own_way() -> Result {
     let (traces, metrics) = (Receiver::start().await?, Receiver::start_http().await?);

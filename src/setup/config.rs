@@ -313,11 +313,24 @@ mod tests {
 
     #[test]
     fn an_error_tells_no_secret() {
-        for headers in ["s3cret", "=s3cret", "a=%s3cret", "a=s3cret%0a"] {
-            let variables = [("OTEL_EXPORTER_OTLP_HEADERS", headers)];
-            let error = read(&variables).unwrap_err().to_string();
+        let headers = [
+            "s3cret",
+            "=s3cret",
+            "a=%s3cret",
+            "a=s3cret%0a",
+            "Basic s3cret=",
+        ];
+        let headers = headers.map(|it| ("OTEL_EXPORTER_OTLP_HEADERS", it));
+        let endpoints = ["http://me:s3cret@collector", "me:s3cret@collector:4317"];
+        let endpoints = endpoints.map(|it| ("OTEL_EXPORTER_OTLP_ENDPOINT", it));
+        for variable in headers.into_iter().chain(endpoints) {
+            let error = read(&[variable]).unwrap_err().to_string();
             assert!(!error.contains("s3cret"), "{error}");
         }
+        let config = read(&[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=s3cret")]);
+        let config = format!("{:?}", config.unwrap());
+        assert!(config.contains("api-key"), "{config}");
+        assert!(!config.contains("s3cret"), "{config}");
     }
 
     #[test]
@@ -337,6 +350,44 @@ mod tests {
         };
         assert_eq!(traces.protocol, otlp::Protocol::Grpc);
         assert_eq!(metrics.protocol, otlp::Protocol::Http);
+    }
+
+    fn endpoints(protocol: &str, variables: &[(&str, &str)]) -> [String; 2] {
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let config = read(&[variables, &[protocol]].concat()).unwrap();
+        let [TracesExporter::Otlp(traces)] = &config.traces[..] else {
+            panic!("{:?}", config.traces);
+        };
+        let [MetricsExporter::Otlp(metrics, _)] = &config.metrics[..] else {
+            panic!("{:?}", config.metrics);
+        };
+        [traces.endpoint.clone(), metrics.endpoint.clone()]
+    }
+
+    #[test]
+    fn an_endpoint_is_what_is_written_with_a_path_for_http_alone() {
+        const OF_ALL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        const OF_TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        const INSECURE: (&str, &str) = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
+        for (written, endpoint) in [
+            ("", "http://localhost:4318"),
+            ("http://[::1]:4318/", "http://[::1]:4318"),
+            (" HTTP://collector/otlp ", "http://collector/otlp"),
+        ] {
+            let expected = ["traces", "metrics"].map(|it| format!("{endpoint}/v1/{it}"));
+            assert_eq!(endpoints("", &[(OF_ALL, written)]), expected);
+            let blank = [(OF_ALL, written), (OF_TRACES, " ")];
+            assert_eq!(endpoints("", &blank), expected);
+        }
+        let own = [(OF_TRACES, "http://collector/?a=b")];
+        assert_eq!(endpoints("", &own)[0], "http://collector/?a=b");
+        let local = "http://localhost:4317";
+        assert_eq!(endpoints("grpc", &[]), [local, local]);
+        let bare = [(OF_ALL, "[::1]:4317"), INSECURE];
+        let blank = ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "");
+        let expected = ["http://[::1]:4317", "http://[::1]:4317"];
+        assert_eq!(endpoints("grpc", &bare), expected);
+        assert_eq!(endpoints("grpc", &[bare[0], INSECURE, blank]), expected);
     }
 
     #[test]
@@ -401,6 +452,10 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=%0a"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:99999"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector?a=b"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me@collector"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "unix:///collector"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "Cargo.toml"),
