@@ -61,6 +61,7 @@ mod error;
 mod exporters;
 mod exports;
 mod guard;
+mod limits;
 mod metrics;
 mod otlp;
 mod prometheus;

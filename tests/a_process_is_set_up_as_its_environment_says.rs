@@ -177,6 +177,7 @@ async fn what_is_blank_is_not_said() -> Result {
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
             .env("OTEL_EXPORTER_OTLP_INSECURE", "true")
             .env("OTEL_EXPORTER_OTLP_COMPRESSION", " gzip ")
+            .env("OTEL_SPAN_EVENT_COUNT_LIMIT", " 0 ")
             .env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b,tenant=acme");
         for signal in ["TRACES", "METRICS"] {
             for what in ["ENDPOINT", "INSECURE", "COMPRESSION", "HEADERS"] {
@@ -188,6 +189,7 @@ async fn what_is_blank_is_not_said() -> Result {
 
         assert_all_arrived(&receiver);
         assert_resource_and_headers(&receiver);
+        assert!(receiver.spans().iter().all(|it| it.span.events.is_empty()));
         let mut headers = receiver.headers().into_iter();
         assert!(!is_grpc || headers.all(|it| it["grpc-encoding"] == "gzip"));
     }

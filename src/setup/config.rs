@@ -9,6 +9,7 @@ use opentelemetry_sdk::trace::Sampler;
 
 use super::environment::Environment;
 use super::error::SetupError;
+use super::limits::Limits;
 use super::otlp::{self, Otlp};
 use crate::propagation::W3cPropagator;
 
@@ -21,6 +22,7 @@ pub(super) struct Config {
     pub(super) metrics: Vec<MetricsExporter>,
     pub(super) propagator: W3cPropagator,
     pub(super) sampler: Sampler,
+    pub(super) limits: Limits,
     pub(super) resource: BTreeMap<String, String>,
 }
 
@@ -70,12 +72,12 @@ impl Config {
         if env.boolean("OTEL_SDK_DISABLED")? == Some(true) {
             return Ok(Self::disabled(propagator));
         }
-        check_limits(env)?;
         Ok(Self {
             traces: traces(env, &defaults.traces)?,
             metrics: metrics(env, &defaults.metrics)?,
             propagator,
             sampler: sampler(env)?,
+            limits: Limits::read(env)?,
             resource: resource(env)?,
         })
     }
@@ -86,6 +88,7 @@ impl Config {
             metrics: Vec::new(),
             propagator,
             sampler: Sampler::AlwaysOff,
+            limits: Limits::default(),
             resource: BTreeMap::new(),
         }
     }
@@ -209,22 +212,6 @@ fn prometheus_address(env: &Environment<'_>) -> Result<SocketAddr> {
     let first = addresses.iter().find(|it| it.is_ipv4());
     let first = first.or(addresses.first()).copied();
     first.ok_or_else(|| SetupError::variable(HOST, format!("`{host}` has no address")))
-}
-
-/// The SDK reads these itself, and takes its defaults for what it cannot read.
-fn check_limits(env: &Environment<'_>) -> Result<()> {
-    let names = [
-        "OTEL_BSP_SCHEDULE_DELAY",
-        "OTEL_BSP_MAX_QUEUE_SIZE",
-        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-    ];
-    for name in names {
-        env.positive(name)?;
-    }
-    for of in ["ATTRIBUTE", "EVENT", "LINK"] {
-        env.number::<u32>(&format!("OTEL_SPAN_{of}_COUNT_LIMIT"))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -414,6 +401,26 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_are_what_is_written_without_its_blanks() {
+        let limits = read(&[]).unwrap().limits;
+        assert_eq!(limits.of_a_span.max_events_per_span, 128);
+        let batches = format!("{:?}", limits.of_batches());
+        assert!(batches.contains("max_queue_size: 2048"), "{batches}");
+
+        let variables = [
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", " 7 "),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", " 100"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50 "),
+        ];
+        let limits = read(&variables).unwrap().limits;
+        assert_eq!(limits.of_a_span.max_events_per_span, 7);
+        let batches = format!("{:?}", limits.of_batches());
+        for said in ["size: 100", "batch_size: 100", "delay: 50ms"] {
+            assert!(batches.contains(said), "{batches}");
+        }
+    }
+
+    #[test]
     fn a_service_name_wins_over_the_list_of_attributes() {
         let variables = [
             ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=x%20y"),
@@ -463,6 +470,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sums"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
             ("OTEL_BSP_SCHEDULE_DELAY", "5s"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2049"),
             ("OTEL_SPAN_LINK_COUNT_LIMIT", "-1"),
         ] {
             let code = Defaults {
