@@ -55,9 +55,11 @@ fn run(program: &str) -> Result {
     let mut builder = setup::builder()
         .service_name("of the code")
         .service_version("1.2.3");
-    if program == "hurry" {
-        builder = builder.shutdown_limit(Duration::from_secs(1));
-    }
+    builder = match program {
+        "hurry" => builder.shutdown_limit(Duration::from_secs(1)),
+        "wait" => builder.shutdown_limit(Duration::MAX),
+        _ => builder,
+    };
     if program == "layers" {
         builder = builder
             .layer(Seen("any").with_filter(LevelFilter::WARN))
@@ -79,7 +81,7 @@ fn run(program: &str) -> Result {
         "log" => log::info!("by the log crate"),
         "again" => assert!(setup::init().is_err_and(|it| SetupError::is_already_set(&it))),
         "layers" => println!("level {}", LevelFilter::current()),
-        "shutdown" | "hurry" | "debugging" => telemetry.shutdown()?,
+        "shutdown" | "hurry" | "wait" | "debugging" => telemetry.shutdown()?,
         "drop" => {}
         unknown => Err(unknown)?,
     }
@@ -421,6 +423,37 @@ async fn a_collector_that_does_not_answer_does_not_hold_the_process() -> Result 
         let lost = "telemetry was lost: traces: not exported within 500.0ms";
         assert!(ended.stderr.contains(lost), "{}", ended.stderr);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_alone_have_all_of_the_time() -> Result {
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let program = program("hurry").env("OTEL_METRICS_EXPORTER", "none").env(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        format!("http://{}", silent.local_addr()?),
+    );
+
+    let ended = program.run().await?;
+
+    let lost = "telemetry was lost: traces: not exported within 1.0s";
+    assert!(ended.stderr.contains(lost), "{}", ended.stderr);
+    Ok(())
+}
+
+/// For five seconds the SDK would wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_answers_late_is_waited_for() -> Result {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let late = axum::Router::new().fallback(|| tokio::time::sleep(Duration::from_secs(6)));
+    tokio::spawn(async move { axum::serve(listener, late).await });
+
+    let program = program("wait")
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+
+    program.run().await?.succeeds();
     Ok(())
 }
 

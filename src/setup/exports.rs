@@ -1,7 +1,7 @@
 //! What became of what was exported.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -30,6 +30,7 @@ pub(super) struct Exports {
     arrived: AtomicU64,
     /// Why the last export failed, if it did.
     failure: NoPoison<Option<String>>,
+    over: OnceLock<()>,
 }
 
 impl Exports {
@@ -39,6 +40,7 @@ impl Exports {
             ended: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
             failure: NoPoison::default(),
+            over: OnceLock::new(),
         })
     }
 
@@ -58,6 +60,18 @@ impl Exports {
     /// Why the last export failed, if it did.
     pub(super) fn failure(&self) -> Option<String> {
         self.failure.lock().clone()
+    }
+
+    /// Until the last export is done. Says whether it was not.
+    pub(super) fn wait_for_end(&self) -> bool {
+        let is_late = self.over.get().is_none();
+        self.over.wait();
+        is_late
+    }
+
+    fn end(&self) {
+        // Once is enough.
+        let _ = self.over.set(());
     }
 
     /// One event is the line and the count: whoever looks at either finds it.
@@ -143,7 +157,9 @@ impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
+        let result = self.inner.shutdown_with_timeout(timeout);
+        self.exports.end();
+        result
     }
 
     fn temporality(&self) -> Temporality {
