@@ -465,6 +465,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me@collector"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "unix:///collector"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "Cargo.toml"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "Cargo.toml"),
             ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "Cargo.toml"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sums"),
