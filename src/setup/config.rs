@@ -66,7 +66,7 @@ impl Config {
     /// # Errors
     ///
     /// If a variable's value is not valid. Those of an exporter count if it is asked for,
-    /// and a process whose telemetry is disabled starts, whatever else is written.
+    /// and a process whose telemetry is disabled starts, whatever is written of exporters.
     pub(super) fn read(env: &Environment<'_>, defaults: &Defaults) -> Result<Self> {
         let propagator = propagator(env)?;
         if env.boolean("OTEL_SDK_DISABLED")? == Some(true) {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_process_starts_whatever_else_is_written() {
+    fn a_disabled_process_starts_whatever_is_written_of_exporters() {
         let variables = [
             ("OTEL_SDK_DISABLED", "True"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
