@@ -32,15 +32,19 @@
 //! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | files: how to be known to the collector |
 //! | `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_EXPORTER_OTLP_METRICS_…` | any of the last nine for one signal; its endpoint is taken as it is, and has no `/v1/…` added |
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` |
+//! | `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` | `explicit_bucket_histogram` |
 //! | `OTEL_EXPORTER_PROMETHEUS_HOST`, `_PORT` | `localhost`, `9464` |
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | `5000`, `2048`, `512` |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `_EVENT_`, `_LINK_` | `128` |
+//! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_` | `128` |
 //! | `OTEL_SDK_DISABLED` | `false`; `true`: no metrics, and traces are passed on as they came |
 //! | `RUST_LOG` | what is logged, to the standard error output: `info` |
 //! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG` |
 //!
 //! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
-//! says.
+//! says. Other variables of OpenTelemetry's are not read, because its SDK for Rust has
+//! nothing to do with them: there are no limits of the length of an attribute, and how
+//! long an export may take is said by `OTEL_EXPORTER_OTLP_TIMEOUT` alone.
 //!
 //! Without an exporter of traces they are passed on as they came: a span that nobody
 //! exports would be a hole in the trace.

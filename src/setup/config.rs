@@ -129,6 +129,12 @@ fn push(env: &Environment<'_>) -> Result<Push> {
         ("lowmemory", Temporality::LowMemory),
     ];
     let preference = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    // The SDK has the other one, and nothing that would ask for it.
+    let aggregation = [("explicit_bucket_histogram", ())];
+    env.choice(
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        &aggregation,
+    )?;
     let interval = env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL")?;
     Ok(Push {
         interval: interval.unwrap_or(Duration::from_secs(60)),
@@ -409,11 +415,13 @@ mod tests {
 
         let variables = [
             ("OTEL_SPAN_EVENT_COUNT_LIMIT", " 7 "),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "8"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", " 100"),
             ("OTEL_BSP_SCHEDULE_DELAY", "50 "),
         ];
         let limits = read(&variables).unwrap().limits;
         assert_eq!(limits.of_a_span.max_events_per_span, 7);
+        assert_eq!(limits.of_a_span.max_attributes_per_link, 8);
         let batches = format!("{:?}", limits.of_batches());
         for said in ["size: 100", "batch_size: 100", "delay: 50ms"] {
             assert!(batches.contains(said), "{batches}");
@@ -473,6 +481,11 @@ mod tests {
             ("OTEL_BSP_SCHEDULE_DELAY", "5s"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2049"),
             ("OTEL_SPAN_LINK_COUNT_LIMIT", "-1"),
+            ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "few"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                "base2_exponential_bucket_histogram",
+            ),
         ] {
             let code = Defaults {
                 metrics: "otlp,prometheus".to_owned(),

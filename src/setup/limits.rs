@@ -36,11 +36,13 @@ impl Limits {
     pub(super) fn read(env: &Environment<'_>) -> Result<Self, SetupError> {
         let mut of_a_span = SpanLimits::default();
         for (of, limit) in [
-            ("ATTRIBUTE", &mut of_a_span.max_attributes_per_span),
-            ("EVENT", &mut of_a_span.max_events_per_span),
-            ("LINK", &mut of_a_span.max_links_per_span),
+            ("SPAN_ATTRIBUTE", &mut of_a_span.max_attributes_per_span),
+            ("SPAN_EVENT", &mut of_a_span.max_events_per_span),
+            ("SPAN_LINK", &mut of_a_span.max_links_per_span),
+            ("EVENT_ATTRIBUTE", &mut of_a_span.max_attributes_per_event),
+            ("LINK_ATTRIBUTE", &mut of_a_span.max_attributes_per_link),
         ] {
-            let said = env.number(&format!("OTEL_SPAN_{of}_COUNT_LIMIT"))?;
+            let said = env.number(&format!("OTEL_{of}_COUNT_LIMIT"))?;
             *limit = said.unwrap_or(*limit);
         }
         let batches = Batches::read(env)?;
