@@ -144,6 +144,8 @@ async fn everything_arrives_over_grpc() -> Result {
 async fn everything_arrives_over_http() -> Result {
     let receiver = Receiver::start_http().await?;
     let program = program("drop")
+        // Not for what is on the same machine.
+        .env("http_proxy", format!("http://127.0.0.1:{}", free_port()))
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             format!("http://{}", receiver.address()),

@@ -130,6 +130,11 @@ impl Otlp {
                 // It would ask for a page, such as that of a login, and get it: what was
                 // to be exported would be lost without an error.
                 .redirect(redirect::Policy::none());
+            let builder = if is_local(&self.endpoint) {
+                builder.no_proxy()
+            } else {
+                builder
+            };
             #[cfg(feature = "tls")]
             let builder = match &self.tls {
                 Some(tls) => tls.of_http(builder)?,
@@ -234,6 +239,13 @@ fn check_endpoint(scheme: &str, rest: &str, gets_path: bool) -> Result<String, &
         return Err(NO_TLS);
     }
     Ok(url)
+}
+
+/// A proxy would send it to itself: the environment's is for what is elsewhere.
+fn is_local(endpoint: &str) -> bool {
+    let url = endpoint.parse::<http::Uri>();
+    let local = ["localhost", "127.0.0.1", "[::1]"];
+    url.is_ok_and(|it| it.host().is_some_and(|host| local.contains(&host)))
 }
 
 /// The signal's path at the endpoint of all signals.
