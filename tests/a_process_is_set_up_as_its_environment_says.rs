@@ -58,6 +58,7 @@ fn run(program: &str) -> Result {
     builder = match program {
         "hurry" => builder.shutdown_limit(Duration::from_secs(1)),
         "wait" => builder.shutdown_limit(Duration::MAX),
+        "nameless" => setup::builder(),
         _ => builder,
     };
     if program == "layers" {
@@ -82,7 +83,7 @@ fn run(program: &str) -> Result {
         "again" => assert!(setup::init().is_err_and(|it| SetupError::is_already_set(&it))),
         "layers" => println!("level {}", LevelFilter::current()),
         "shutdown" | "hurry" | "wait" | "debugging" => telemetry.shutdown()?,
-        "drop" => {}
+        "drop" | "nameless" => {}
         unknown => Err(unknown)?,
     }
     Ok(())
@@ -313,6 +314,24 @@ async fn nothing_is_lost_on_any_way_out_of_any_runtime() -> Result {
             }
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_without_a_name_is_unknown_by_its_program() -> Result {
+    let receiver = Receiver::start_http().await?;
+    let program = program("nameless")
+        .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("http://{}", receiver.address()),
+        )
+        .env("OTEL_SERVICE_NAME", " ");
+
+    program.run().await?.succeeds();
+
+    let name = &receiver.spans()[0].resource["service.name"];
+    let expected = "unknown_service:a_process_is_set_up_as_its_environment_says";
+    assert!(name.starts_with(expected), "{name}");
     Ok(())
 }
 
