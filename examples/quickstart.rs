@@ -155,7 +155,7 @@ impl Telemetry {
         let log = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_filter(directives);
-        tracing_subscriber::registry().with(meter).with(log).init();
+        tracing_subscriber::registry().with(log).with(meter).init();
         Ok(telemetry)
     }
 

@@ -34,6 +34,10 @@ use spans::Spans;
 /// of its own, so that it neither needs nor changes what other layers see: keep
 /// `RUST_LOG` on the `fmt` layer, not above the registry.
 ///
+/// Add it last, with sinks that log: what they say while a span opens is asked about
+/// before the layers behind this one have seen the span, and they forget then what their
+/// filters have said of it.
+///
 /// Dropping the layer (by `reload`, say) ends its in-flight counts: for each
 /// span that it has seen open, and not close, it takes back what it has added.
 pub struct MeterLayer<S> {

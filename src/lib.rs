@@ -18,8 +18,8 @@
 //! let memory = tracing_meter::MemorySink::new();
 //! let meter = tracing_meter::builder().sink(memory.clone()).build()?;
 //! let subscriber = tracing_subscriber::registry()
-//!     .with(meter)
-//!     .with(tracing_subscriber::fmt::layer().with_filter(tracing_subscriber::filter::LevelFilter::WARN));
+//!     .with(tracing_subscriber::fmt::layer().with_filter(tracing_subscriber::filter::LevelFilter::WARN))
+//!     .with(meter);
 //! tracing::subscriber::with_default(subscriber, || run_job("low"));
 //!
 //! let measured = memory.snapshot();

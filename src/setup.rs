@@ -32,15 +32,19 @@
 //! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | files: how to be known to the collector |
 //! | `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_EXPORTER_OTLP_METRICS_…` | any of the last nine for one signal; its endpoint is taken as it is, and has no `/v1/…` added |
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` |
+//! | `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` | `explicit_bucket_histogram` |
 //! | `OTEL_EXPORTER_PROMETHEUS_HOST`, `_PORT` | `localhost`, `9464` |
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | `5000`, `2048`, `512` |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `_EVENT_`, `_LINK_` | `128` |
+//! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_` | `128` |
 //! | `OTEL_SDK_DISABLED` | `false`; `true`: no metrics, and traces are passed on as they came |
 //! | `RUST_LOG` | what is logged, to the standard error output: `info` |
 //! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG` |
 //!
 //! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
-//! says.
+//! says. Other variables of OpenTelemetry's are not read, because its SDK for Rust has
+//! nothing to do with them: there are no limits of the length of an attribute, and how
+//! long an export may take is said by `OTEL_EXPORTER_OTLP_TIMEOUT` alone.
 //!
 //! Without an exporter of traces they are passed on as they came: a span that nobody
 //! exports would be a hole in the trace.
@@ -51,7 +55,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use opentelemetry::global;
-use tracing_core::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry};
 
@@ -62,6 +65,7 @@ mod error;
 mod exporters;
 mod exports;
 mod guard;
+mod limits;
 mod metrics;
 mod otlp;
 mod prometheus;
@@ -78,6 +82,7 @@ use config::{Config, Defaults};
 use environment::Environment;
 use error::Cause;
 use exporters::Exporters;
+use subscriber::BoxedLayer;
 
 /// Sets everything up as the environment says.
 ///
@@ -126,7 +131,7 @@ pub struct Setup {
     meter: MeterLayerBuilder,
     attributes: BTreeMap<String, String>,
     defaults: Defaults,
-    layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+    layers: Vec<BoxedLayer<Registry>>,
     logs: bool,
     shutdown_limit: Duration,
 }
@@ -172,7 +177,7 @@ impl Setup {
     /// Another layer, beneath ours. Filter it: a layer without a filter enables everything
     /// for itself.
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
-        self.layers.push(Box::new(layer));
+        self.layers.push(subscriber::filtered(layer));
         self
     }
 
@@ -208,16 +213,14 @@ impl Setup {
         let resource = resource::resource(&self.attributes, &config.resource);
         let exporters = Exporters::start(&config, self.meter.buckets(), &resource)?;
         let (meter, guard) = exporters.measure(self.meter, self.shutdown_limit)?;
-        let layers = (!self.layers.is_empty()).then_some(self.layers);
-        // No layer is a layer that wants everything, unless it is filtered.
-        let wanted = layers
-            .as_ref()
-            .map_or(LevelFilter::OFF, |_| LevelFilter::TRACE);
         let subscriber = tracing_subscriber::registry()
-            .with(layers.with_filter(wanted))
-            .with(meter)
-            .with(subscriber::trace_layer(guard.tracer_provider()));
-        subscriber::set_global(subscriber, self.logs.then_some(log_filter))?;
+            .with(subscriber::layers(self.layers))
+            .with(subscriber::trace_layer(guard.tracer_provider()))
+            .with(subscriber::log_layer(self.logs.then_some(log_filter)))
+            // The last to be called: what a sink logs is asked about in the middle of
+            // the call, and takes away what filters have said of what is measured.
+            .with(meter);
+        subscriber.try_init().map_err(|_| Cause::AlreadySet)?;
         let propagated = config.propagator.install();
         propagated.map_err(|_| Cause::AlreadySet)?;
         if let Some(provider) = guard.tracer_provider() {

@@ -22,9 +22,12 @@ use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric};
 use receiver::{Receiver, attributes};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use tracing::{Span, instrument};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Span, Subscriber, instrument};
 use tracing_meter::propagation::SpanPropagation as _;
 use tracing_meter::setup::{self, Guard, SetupError};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -52,8 +55,19 @@ fn run(program: &str) -> Result {
     let mut builder = setup::builder()
         .service_name("of the code")
         .service_version("1.2.3");
-    if program == "hurry" {
-        builder = builder.shutdown_limit(Duration::from_secs(1));
+    builder = match program {
+        "hurry" => builder.shutdown_limit(Duration::from_secs(1)),
+        "wait" => builder.shutdown_limit(Duration::MAX),
+        "nameless" => setup::builder(),
+        _ => builder,
+    };
+    if program == "layers" {
+        builder = builder
+            .layer(Seen("any").with_filter(LevelFilter::WARN))
+            .layer(Seen("all").with_filter(LevelFilter::INFO));
+    }
+    if program == "debugging" {
+        builder = builder.layer(Seen("sdk").with_filter(LevelFilter::DEBUG));
     }
     let telemetry = builder.init()?;
     for _ in 0..JOBS {
@@ -67,11 +81,21 @@ fn run(program: &str) -> Result {
         "send" => println!("sent {:?}", sent()),
         "log" => log::info!("by the log crate"),
         "again" => assert!(setup::init().is_err_and(|it| SetupError::is_already_set(&it))),
-        "shutdown" | "hurry" => telemetry.shutdown()?,
-        "drop" => {}
+        "layers" => println!("level {}", LevelFilter::current()),
+        "shutdown" | "hurry" | "wait" | "debugging" => telemetry.shutdown()?,
+        "drop" | "nameless" => {}
         unknown => Err(unknown)?,
     }
     Ok(())
+}
+
+/// A layer of an application's.
+struct Seen(&'static str);
+
+impl<S: Subscriber> Layer<S> for Seen {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        println!("{} saw {}", self.0, event.metadata().level());
+    }
 }
 
 #[instrument(fields(in_flight.jobs, duration.job))]
@@ -121,6 +145,8 @@ async fn everything_arrives_over_grpc() -> Result {
 async fn everything_arrives_over_http() -> Result {
     let receiver = Receiver::start_http().await?;
     let program = program("drop")
+        // Not for what is on the same machine.
+        .env("http_proxy", format!("http://127.0.0.1:{}", free_port()))
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             format!("http://{}", receiver.address()),
@@ -132,6 +158,64 @@ async fn everything_arrives_over_http() -> Result {
 
     assert_all_arrived(&receiver);
     assert_resource_and_headers(&receiver);
+    Ok(())
+}
+
+/// Blanks are no value, and none around a value is part of it, to the exporters neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_blank_is_not_said() -> Result {
+    for protocol in ["GRPC", " http/protobuf "] {
+        let is_grpc = protocol == "GRPC";
+        let (receiver, endpoint) = if is_grpc {
+            let receiver = Receiver::start().await?;
+            let endpoint = format!(" {} ", receiver.address());
+            (receiver, endpoint)
+        } else {
+            let receiver = Receiver::start_http().await?;
+            let endpoint = format!(" http://{}/ ", receiver.address());
+            (receiver, endpoint)
+        };
+        let mut program = program("shutdown")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+            .env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_EXPORTER_OTLP_INSECURE", "true")
+            .env("OTEL_EXPORTER_OTLP_COMPRESSION", " gzip ")
+            .env("OTEL_SPAN_EVENT_COUNT_LIMIT", " 0 ")
+            .env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b,tenant=acme");
+        for signal in ["TRACES", "METRICS"] {
+            for what in ["ENDPOINT", "INSECURE", "COMPRESSION", "HEADERS"] {
+                program = program.env(&format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), "");
+            }
+        }
+
+        program.run().await?.succeeds();
+
+        assert_all_arrived(&receiver);
+        assert_resource_and_headers(&receiver);
+        assert!(receiver.spans().iter().all(|it| it.span.events.is_empty()));
+        let mut headers = receiver.headers().into_iter();
+        assert!(!is_grpc || headers.all(|it| it["grpc-encoding"] == "gzip"));
+    }
+    Ok(())
+}
+
+/// A page for people answers everything, and answers well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirection_is_no_success() -> Result {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let login = axum::Router::new()
+        .route("/login", axum::routing::get(|| async { "log in" }))
+        .fallback(|| async { axum::response::Redirect::to("/login") });
+    tokio::spawn(async move { axum::serve(listener, login).await });
+
+    let program = program("shutdown").env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+    let ended = program.run().await?;
+
+    assert!(!ended.success, "{}", ended.stderr);
+    assert!(ended.stderr.contains("303"), "{}", ended.stderr);
     Ok(())
 }
 
@@ -230,6 +314,24 @@ async fn nothing_is_lost_on_any_way_out_of_any_runtime() -> Result {
             }
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_without_a_name_is_unknown_by_its_program() -> Result {
+    let receiver = Receiver::start_http().await?;
+    let program = program("nameless")
+        .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("http://{}", receiver.address()),
+        )
+        .env("OTEL_SERVICE_NAME", " ");
+
+    program.run().await?.succeeds();
+
+    let name = &receiver.spans()[0].resource["service.name"];
+    let expected = "unknown_service:a_process_is_set_up_as_its_environment_says";
+    assert!(name.starts_with(expected), "{name}");
     Ok(())
 }
 
@@ -342,6 +444,37 @@ async fn a_collector_that_does_not_answer_does_not_hold_the_process() -> Result 
         let lost = "telemetry was lost: traces: not exported within 500.0ms";
         assert!(ended.stderr.contains(lost), "{}", ended.stderr);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_alone_have_all_of_the_time() -> Result {
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let program = program("hurry").env("OTEL_METRICS_EXPORTER", "none").env(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        format!("http://{}", silent.local_addr()?),
+    );
+
+    let ended = program.run().await?;
+
+    let lost = "telemetry was lost: traces: not exported within 1.0s";
+    assert!(ended.stderr.contains(lost), "{}", ended.stderr);
+    Ok(())
+}
+
+/// For five seconds the SDK would wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_answers_late_is_waited_for() -> Result {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let late = axum::Router::new().fallback(|| tokio::time::sleep(Duration::from_secs(6)));
+    tokio::spawn(async move { axum::serve(listener, late).await });
+
+    let program = program("wait")
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+
+    program.run().await?.succeeds();
     Ok(())
 }
 
@@ -499,6 +632,45 @@ async fn log_lines_name_their_trace_and_those_of_the_log_crate_are_there() -> Re
         line.contains("trace_id=") && line.contains("span_id="),
         "{line}"
     );
+    Ok(())
+}
+
+/// The SDK logs while it is asked for an instrument, in the middle of a span's opening.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_filter_may_let_through_what_the_sdk_says_and_nothing_else() -> Result {
+    for (what, filter) in [
+        ("shutdown", "opentelemetry_sdk=debug"),
+        ("debugging", "warn"),
+    ] {
+        let receiver = Receiver::start_http().await?;
+        let program = program(what)
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://{}", receiver.address()),
+            )
+            .env("RUST_LOG", filter);
+
+        let ended = program.run().await?.succeeds();
+
+        let said = [&*ended.stdout, &*ended.stderr].concat();
+        assert!(said.contains("DEBUG"), "{said}");
+        assert!(!ended.stderr.contains("uploaded"), "{}", ended.stderr);
+        assert_all_arrived(&receiver);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_layer_of_the_application_sees_its_own_and_enables_nothing_else() -> Result {
+    let program = program("layers")
+        .env("OTEL_METRICS_EXPORTER", "none")
+        .env("OTEL_TRACES_EXPORTER", "none");
+
+    let ended = program.run().await?.succeeds();
+
+    assert!(ended.stdout.contains("level info"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("any saw"), "{}", ended.stdout);
+    assert_eq!(ended.stdout.matches("all saw INFO").count(), JOBS as usize);
     Ok(())
 }
 

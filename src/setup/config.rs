@@ -9,6 +9,7 @@ use opentelemetry_sdk::trace::Sampler;
 
 use super::environment::Environment;
 use super::error::SetupError;
+use super::limits::Limits;
 use super::otlp::{self, Otlp};
 use crate::propagation::W3cPropagator;
 
@@ -21,6 +22,7 @@ pub(super) struct Config {
     pub(super) metrics: Vec<MetricsExporter>,
     pub(super) propagator: W3cPropagator,
     pub(super) sampler: Sampler,
+    pub(super) limits: Limits,
     pub(super) resource: BTreeMap<String, String>,
 }
 
@@ -64,18 +66,18 @@ impl Config {
     /// # Errors
     ///
     /// If a variable's value is not valid. Those of an exporter count if it is asked for,
-    /// and a process whose telemetry is disabled starts, whatever else is written.
+    /// and a process whose telemetry is disabled starts, whatever is written of exporters.
     pub(super) fn read(env: &Environment<'_>, defaults: &Defaults) -> Result<Self> {
         let propagator = propagator(env)?;
         if env.boolean("OTEL_SDK_DISABLED")? == Some(true) {
             return Ok(Self::disabled(propagator));
         }
-        check_limits(env)?;
         Ok(Self {
             traces: traces(env, &defaults.traces)?,
             metrics: metrics(env, &defaults.metrics)?,
             propagator,
             sampler: sampler(env)?,
+            limits: Limits::read(env)?,
             resource: resource(env)?,
         })
     }
@@ -86,6 +88,7 @@ impl Config {
             metrics: Vec::new(),
             propagator,
             sampler: Sampler::AlwaysOff,
+            limits: Limits::default(),
             resource: BTreeMap::new(),
         }
     }
@@ -126,6 +129,12 @@ fn push(env: &Environment<'_>) -> Result<Push> {
         ("lowmemory", Temporality::LowMemory),
     ];
     let preference = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    // The SDK has the other one, and nothing that would ask for it.
+    let aggregation = [("explicit_bucket_histogram", ())];
+    env.choice(
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        &aggregation,
+    )?;
     let interval = env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL")?;
     Ok(Push {
         interval: interval.unwrap_or(Duration::from_secs(60)),
@@ -211,22 +220,6 @@ fn prometheus_address(env: &Environment<'_>) -> Result<SocketAddr> {
     first.ok_or_else(|| SetupError::variable(HOST, format!("`{host}` has no address")))
 }
 
-/// The SDK reads these itself, and takes its defaults for what it cannot read.
-fn check_limits(env: &Environment<'_>) -> Result<()> {
-    let names = [
-        "OTEL_BSP_SCHEDULE_DELAY",
-        "OTEL_BSP_MAX_QUEUE_SIZE",
-        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-    ];
-    for name in names {
-        env.positive(name)?;
-    }
-    for of in ["ATTRIBUTE", "EVENT", "LINK"] {
-        env.number::<u32>(&format!("OTEL_SPAN_{of}_COUNT_LIMIT"))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -302,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_process_starts_whatever_else_is_written() {
+    fn a_disabled_process_starts_whatever_is_written_of_exporters() {
         let variables = [
             ("OTEL_SDK_DISABLED", "True"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
@@ -313,11 +306,24 @@ mod tests {
 
     #[test]
     fn an_error_tells_no_secret() {
-        for headers in ["s3cret", "=s3cret", "a=%s3cret", "a=s3cret%0a"] {
-            let variables = [("OTEL_EXPORTER_OTLP_HEADERS", headers)];
-            let error = read(&variables).unwrap_err().to_string();
+        let headers = [
+            "s3cret",
+            "=s3cret",
+            "a=%s3cret",
+            "a=s3cret%0a",
+            "Basic s3cret=",
+        ];
+        let headers = headers.map(|it| ("OTEL_EXPORTER_OTLP_HEADERS", it));
+        let endpoints = ["http://me:s3cret@collector", "me:s3cret@collector:4317"];
+        let endpoints = endpoints.map(|it| ("OTEL_EXPORTER_OTLP_ENDPOINT", it));
+        for variable in headers.into_iter().chain(endpoints) {
+            let error = read(&[variable]).unwrap_err().to_string();
             assert!(!error.contains("s3cret"), "{error}");
         }
+        let config = read(&[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=s3cret")]);
+        let config = format!("{:?}", config.unwrap());
+        assert!(config.contains("api-key"), "{config}");
+        assert!(!config.contains("s3cret"), "{config}");
     }
 
     #[test]
@@ -337,6 +343,44 @@ mod tests {
         };
         assert_eq!(traces.protocol, otlp::Protocol::Grpc);
         assert_eq!(metrics.protocol, otlp::Protocol::Http);
+    }
+
+    fn endpoints(protocol: &str, variables: &[(&str, &str)]) -> [String; 2] {
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let config = read(&[variables, &[protocol]].concat()).unwrap();
+        let [TracesExporter::Otlp(traces)] = &config.traces[..] else {
+            panic!("{:?}", config.traces);
+        };
+        let [MetricsExporter::Otlp(metrics, _)] = &config.metrics[..] else {
+            panic!("{:?}", config.metrics);
+        };
+        [traces.endpoint.clone(), metrics.endpoint.clone()]
+    }
+
+    #[test]
+    fn an_endpoint_is_what_is_written_with_a_path_for_http_alone() {
+        const OF_ALL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        const OF_TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        const INSECURE: (&str, &str) = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
+        for (written, endpoint) in [
+            ("", "http://localhost:4318"),
+            ("http://[::1]:4318/", "http://[::1]:4318"),
+            (" HTTP://collector/otlp ", "http://collector/otlp"),
+        ] {
+            let expected = ["traces", "metrics"].map(|it| format!("{endpoint}/v1/{it}"));
+            assert_eq!(endpoints("", &[(OF_ALL, written)]), expected);
+            let blank = [(OF_ALL, written), (OF_TRACES, " ")];
+            assert_eq!(endpoints("", &blank), expected);
+        }
+        let own = [(OF_TRACES, "http://collector/?a=b")];
+        assert_eq!(endpoints("", &own)[0], "http://collector/?a=b");
+        let local = "http://localhost:4317";
+        assert_eq!(endpoints("grpc", &[]), [local, local]);
+        let bare = [(OF_ALL, "[::1]:4317"), INSECURE];
+        let blank = ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "");
+        let expected = ["http://[::1]:4317", "http://[::1]:4317"];
+        assert_eq!(endpoints("grpc", &bare), expected);
+        assert_eq!(endpoints("grpc", &[bare[0], INSECURE, blank]), expected);
     }
 
     #[test]
@@ -360,6 +404,28 @@ mod tests {
             sampler_of("parentbased_traceidratio", "0.5"),
             "ParentBased(TraceIdRatioBased(0.5))"
         );
+    }
+
+    #[test]
+    fn the_limits_are_what_is_written_without_its_blanks() {
+        let limits = read(&[]).unwrap().limits;
+        assert_eq!(limits.of_a_span.max_events_per_span, 128);
+        let batches = format!("{:?}", limits.of_batches());
+        assert!(batches.contains("max_queue_size: 2048"), "{batches}");
+
+        let variables = [
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", " 7 "),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "8"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", " 100"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50 "),
+        ];
+        let limits = read(&variables).unwrap().limits;
+        assert_eq!(limits.of_a_span.max_events_per_span, 7);
+        assert_eq!(limits.of_a_span.max_attributes_per_link, 8);
+        let batches = format!("{:?}", limits.of_batches());
+        for said in ["size: 100", "batch_size: 100", "delay: 50ms"] {
+            assert!(batches.contains(said), "{batches}");
+        }
     }
 
     #[test]
@@ -401,14 +467,25 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=%0a"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:99999"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector?a=b"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me@collector"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "unix:///collector"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "Cargo.toml"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "Cargo.toml"),
             ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "Cargo.toml"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sums"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
             ("OTEL_BSP_SCHEDULE_DELAY", "5s"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2049"),
             ("OTEL_SPAN_LINK_COUNT_LIMIT", "-1"),
+            ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "few"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                "base2_exponential_bucket_histogram",
+            ),
         ] {
             let code = Defaults {
                 metrics: "otlp,prometheus".to_owned(),

@@ -1,12 +1,16 @@
 //! What became of what was exported.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
@@ -30,6 +34,7 @@ pub(super) struct Exports {
     arrived: AtomicU64,
     /// Why the last export failed, if it did.
     failure: NoPoison<Option<String>>,
+    over: OnceLock<()>,
 }
 
 impl Exports {
@@ -39,6 +44,7 @@ impl Exports {
             ended: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
             failure: NoPoison::default(),
+            over: OnceLock::new(),
         })
     }
 
@@ -60,6 +66,18 @@ impl Exports {
         self.failure.lock().clone()
     }
 
+    /// Until the last export is done. Says whether it was not.
+    pub(super) fn wait_for_end(&self) -> bool {
+        let is_late = self.over.get().is_none();
+        self.over.wait();
+        is_late
+    }
+
+    fn end(&self) {
+        // Once is enough.
+        let _ = self.over.set(());
+    }
+
     /// One event is the line and the count: whoever looks at either finds it.
     fn report(&self, result: &OTelSdkResult) {
         let failure = result.as_ref().err().map(ToString::to_string);
@@ -73,6 +91,18 @@ impl Exports {
         }
         *self.failure.lock() = failure;
     }
+}
+
+/// A panic ends here: it would be that of the application's thread that ends a span, or
+/// the silent end of the thread that exports. That of the console panics if nobody reads.
+async fn caught(export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
+    let mut export = pin!(export);
+    let panicked = || OTelSdkError::InternalFailure("the exporter has panicked".to_owned());
+    poll_fn(|context| {
+        let poll = AssertUnwindSafe(|| export.as_mut().poll(context));
+        catch_unwind(poll).unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+    })
+    .await
 }
 
 /// A processor of spans that counts those that are to be exported: of what its queue has
@@ -109,7 +139,7 @@ impl<P: SpanProcessor> SpanProcessor for Counting<P> {
 impl<E: SpanExporter> SpanExporter for Reporting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
-        let result = self.inner.export(batch).await;
+        let result = caught(self.inner.export(batch)).await;
         if result.is_ok() {
             let arrived = u64::try_from(spans).unwrap_or(u64::MAX);
             self.exports.arrived.fetch_add(arrived, Ordering::Release);
@@ -133,7 +163,7 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
 
 impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let result = self.inner.export(metrics).await;
+        let result = caught(self.inner.export(metrics)).await;
         self.exports.report(&result);
         result
     }
@@ -143,10 +173,36 @@ impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
+        let result = self.inner.shutdown_with_timeout(timeout);
+        self.exports.end();
+        result
     }
 
     fn temporality(&self) -> Temporality {
         self.inner.temporality()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the console's, if nobody reads.
+    #[derive(Debug)]
+    struct Broken;
+
+    impl SpanExporter for Broken {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            panic!("failed printing to stdout")
+        }
+    }
+
+    #[tokio::test]
+    async fn an_exporter_that_panics_has_failed() {
+        let exports = Exports::new("traces");
+        let result = exports.of(Broken).export(Vec::new()).await;
+        assert!(result.is_err());
+        let why = exports.failure().unwrap();
+        assert!(why.contains("the exporter has panicked"), "{why}");
     }
 }

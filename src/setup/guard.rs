@@ -20,7 +20,8 @@ use crate::handle::MeterHandle;
 /// Exports what is left when it is dropped, or when it [shuts down](Self::shutdown).
 ///
 /// Keep it as long as the program runs, in a variable of `main`: it ends with every way
-/// out of there, `?` and panics included. `std::process::exit` drops nothing.
+/// out of there, `?` and panics included. `std::process::exit` drops nothing. A span that
+/// is open then, such as one around all of `main`, is not exported.
 #[must_use = "what is left is exported when the guard is dropped"]
 pub struct Guard {
     pub(super) handle: MeterHandle,
@@ -70,12 +71,15 @@ impl Guard {
     }
 
     fn end(&mut self) -> Result<(), ShutdownError> {
-        let until = Instant::now() + self.limit;
+        let start = Instant::now();
+        let (traces, metrics) = (self.traces.take(), self.metrics.take());
         // Metrics get what is left of the time, and half of it at least.
-        let traces = self.traces.take();
-        let traces = traces.and_then(|it| end_traces(it, self.limit / 2).err());
-        let metrics = self.metrics.take();
-        let left = until.saturating_duration_since(Instant::now());
+        let of_traces = match metrics {
+            Some(_) => self.limit / 2,
+            None => self.limit,
+        };
+        let traces = traces.and_then(|it| end_traces(it, of_traces).err());
+        let left = self.limit.saturating_sub(start.elapsed());
         let metrics = metrics.and_then(|it| end_metrics(it, left).err());
         if traces.is_none() && metrics.is_none() {
             return Ok(());
@@ -115,9 +119,18 @@ fn end_traces(traces: Traces, limit: Duration) -> Result<(), String> {
 
 fn end_metrics(metrics: Metrics, limit: Duration) -> Result<(), String> {
     let Metrics { provider, exports } = metrics;
-    let ended = within(limit, move |limit| provider.shutdown_with_timeout(limit));
+    let readers = exports.clone();
+    let ended = within(limit, move |limit| {
+        let ended = provider.shutdown_with_timeout(limit);
+        // It waits for a reader no longer than five seconds, whatever it is told.
+        let late = readers.iter().filter(|it| it.wait_for_end()).count();
+        if late > 0 { Ok(()) } else { ended }
+    });
     // The SDK says that it has failed, the exporter says why.
-    ended.map_err(|why| failure(&exports).unwrap_or(why))
+    match failure(&exports) {
+        Some(why) => Err(why),
+        None => ended,
+    }
 }
 
 fn failure(of: &[Arc<Exports>]) -> Option<String> {
@@ -132,7 +145,7 @@ fn within(
 ) -> Result<(), String> {
     let (done, wait) = mpsc::channel();
     let thread = std::thread::Builder::new().name("tracing-meter-end".to_owned());
-    let started = thread.spawn(move || done.send(end(limit * 2)));
+    let started = thread.spawn(move || done.send(end(limit.saturating_mul(2))));
     started.map_err(|why| why.to_string())?;
     match wait.recv_timeout(limit) {
         Ok(Ok(())) => Ok(()),

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
-    MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig as _, WithTonicConfig,
+    Compression, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::metrics::Temporality;
+use reqwest::redirect;
 
 use super::environment::Environment;
 use super::error::{Cause, SetupError};
@@ -14,11 +17,14 @@ use super::tls::{NO_TLS, Tls};
 
 /// How one signal is sent.
 ///
-/// The exporters read the endpoint, the headers and the compression themselves. Where they
-/// would take a default for a value that they cannot read, it was refused here.
+/// The exporters read the environment, too, but with other rules: a blank value is one,
+/// and blanks around a value make it another. So they are told everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Otlp {
     pub(super) protocol: Protocol,
+    pub(super) endpoint: String,
+    headers: Headers,
+    compression: Option<Compression>,
     timeout: Duration,
     /// `None` where nothing is encrypted.
     tls: Option<Tls>,
@@ -30,21 +36,28 @@ pub(super) enum Protocol {
     Http,
 }
 
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Headers(BTreeMap<String, String>);
+
 /// What the environment says of a signal: by its own variable, or by that of all signals.
 pub(super) fn read(env: &Environment<'_>, signal: &str) -> Result<Otlp, SetupError> {
     let protocols = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
-    let compressions = [("gzip", ()), ("none", ())];
+    let compressions = [("gzip", Some(Compression::Gzip)), ("none", None)];
     let protocol = env.of_signal(signal, "PROTOCOL", |env, name| env.choice(name, &protocols))?;
     let protocol = protocol.map_or(Protocol::Http, |(_, it)| it);
-    env.of_signal(signal, "COMPRESSION", |env, name| {
+    let compression = env.of_signal(signal, "COMPRESSION", |env, name| {
         env.choice(name, &compressions)
     })?;
-    env.of_signal(signal, "HEADERS", |env, name| headers(env, name).map(Some))?;
+    let headers = env.of_signal(signal, "HEADERS", headers)?;
     let timeout = env.of_signal(signal, "TIMEOUT", Environment::milliseconds)?;
     let tls = Tls::read(env, signal)?;
-    let is_encrypted = check_endpoint(env, signal, protocol)?;
+    let endpoint = endpoint(env, signal, protocol)?;
+    let is_encrypted = endpoint.starts_with("https:");
     Ok(Otlp {
         protocol,
+        endpoint,
+        headers: headers.map(|(_, it)| it).unwrap_or_default(),
+        compression: compression.and_then(|(_, it)| it),
         timeout: timeout.map_or(Duration::from_secs(10), |(_, it)| it),
         tls: is_encrypted.then_some(tls),
     })
@@ -53,33 +66,39 @@ pub(super) fn read(env: &Environment<'_>, signal: &str) -> Result<Otlp, SetupErr
 impl Otlp {
     /// Inside a runtime, if it is gRPC.
     pub(super) fn span_exporter(&self) -> Result<SpanExporter, SetupError> {
+        let refused = |why: &dyn ToString| refused("traces", why);
         let built = match self.protocol {
             Protocol::Grpc => self.over_grpc(SpanExporter::builder().with_tonic()).build(),
-            Protocol::Http => SpanExporter::builder()
-                .with_http()
-                .with_timeout(self.timeout)
-                .with_http_client(self.http_client().map_err(|why| refused("traces", &why))?)
-                .build(),
+            Protocol::Http => {
+                let builder = self.over_http(SpanExporter::builder().with_http());
+                builder.map_err(|why| refused(&why))?.build()
+            }
         };
-        built.map_err(|why| refused("traces", &why))
+        built.map_err(|why| refused(&why))
     }
 
     /// Inside a runtime, if it is gRPC.
     pub(super) fn metric_exporter(&self, of: Temporality) -> Result<MetricExporter, SetupError> {
+        let refused = |why: &dyn ToString| refused("metrics", why);
         let builder = MetricExporter::builder().with_temporality(of);
         let built = match self.protocol {
             Protocol::Grpc => self.over_grpc(builder.with_tonic()).build(),
-            Protocol::Http => builder
-                .with_http()
-                .with_timeout(self.timeout)
-                .with_http_client(self.http_client().map_err(|why| refused("metrics", &why))?)
-                .build(),
+            Protocol::Http => {
+                let builder = self.over_http(builder.with_http());
+                builder.map_err(|why| refused(&why))?.build()
+            }
         };
-        built.map_err(|why| refused("metrics", &why))
+        built.map_err(|why| refused(&why))
     }
 
     fn over_grpc<B: WithExportConfig + WithTonicConfig>(&self, builder: B) -> B {
-        let builder = builder.with_timeout(self.timeout);
+        let mut builder = builder
+            .with_endpoint(&self.endpoint)
+            .with_timeout(self.timeout)
+            .with_metadata(self.headers.as_metadata());
+        if let Some(compression) = self.compression {
+            builder = builder.with_compression(compression);
+        }
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             return builder.with_tls_config(tls.of_grpc());
@@ -87,12 +106,35 @@ impl Otlp {
         builder
     }
 
+    fn over_http<B: WithExportConfig + WithHttpConfig>(&self, builder: B) -> Result<B, String> {
+        let builder = builder
+            // What it would choose depends on what else is built into the program.
+            .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+            .with_endpoint(&self.endpoint)
+            .with_timeout(self.timeout)
+            .with_headers(self.headers.0.clone().into_iter().collect())
+            .with_http_client(self.http_client()?);
+        Ok(match self.compression {
+            Some(compression) => builder.with_compression(compression),
+            None => builder,
+        })
+    }
+
     /// One that blocks, as the threads that export need it: an exporter's own choice
     /// depends on what else is built into the program. Such a client must not be made in
     /// asynchronous code.
     fn http_client(&self) -> Result<reqwest::blocking::Client, String> {
         let make = || {
-            let builder = reqwest::blocking::Client::builder().timeout(self.timeout);
+            let builder = reqwest::blocking::Client::builder()
+                .timeout(self.timeout)
+                // It would ask for a page, such as that of a login, and get it: what was
+                // to be exported would be lost without an error.
+                .redirect(redirect::Policy::none());
+            let builder = if is_local(&self.endpoint) {
+                builder.no_proxy()
+            } else {
+                builder
+            };
             #[cfg(feature = "tls")]
             let builder = match &self.tls {
                 Some(tls) => tls.of_http(builder)?,
@@ -106,56 +148,108 @@ impl Otlp {
     }
 }
 
-fn refused(of: &'static str, why: &impl ToString) -> SetupError {
+impl Headers {
+    fn as_metadata(&self) -> MetadataMap {
+        let parsed = self.0.iter().filter_map(|(name, value)| {
+            let value = HeaderValue::try_from(value).ok()?;
+            Some((HeaderName::try_from(name).ok()?, value))
+        });
+        MetadataMap::from_headers(parsed.collect::<HeaderMap>())
+    }
+}
+
+/// Their values are nobody's to read.
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+fn refused(of: &'static str, why: &dyn ToString) -> SetupError {
     let why = why.to_string();
     Cause::Exporter { of, why }.into()
 }
 
 /// Names and values that a message can carry.
-fn headers(env: &Environment<'_>, name: &str) -> Result<BTreeMap<String, String>, SetupError> {
+fn headers(env: &Environment<'_>, name: &str) -> Result<Option<Headers>, SetupError> {
     let headers = env.pairs(name)?;
     for (key, value) in &headers {
-        if http::HeaderName::try_from(key).is_err() {
-            return Err(SetupError::variable(
-                name,
-                format!("no header is named `{key}`"),
-            ));
+        if HeaderName::try_from(key).is_err() {
+            // Which may be a secret that was written without a name before it.
+            return Err(SetupError::variable(name, "a key is no name of a header"));
         }
-        if http::HeaderValue::try_from(value).is_err() {
+        if HeaderValue::try_from(value).is_err() {
             let why = format!("the value of `{key}` is none of a header");
             return Err(SetupError::variable(name, why));
         }
     }
-    Ok(headers)
+    Ok((!headers.is_empty()).then_some(Headers(headers)))
 }
 
-/// Refuses what would only fail when something is sent, and says whether it is encrypted.
-fn check_endpoint(env: &Environment<'_>, signal: &str, of: Protocol) -> Result<bool, SetupError> {
+/// Refuses what would only fail when something is sent.
+fn endpoint(env: &Environment<'_>, signal: &str, of: Protocol) -> Result<String, SetupError> {
     let insecure = env.of_signal(signal, "INSECURE", Environment::boolean)?;
     let Some((name, endpoint)) = env.of_signal(signal, "ENDPOINT", Environment::text)? else {
-        return Ok(false);
+        return Ok(match of {
+            Protocol::Grpc => "http://localhost:4317".to_owned(),
+            Protocol::Http => with_path("http://localhost:4318", signal),
+        });
     };
-    let error = |why: &str| Err(SetupError::variable(&name, format!("`{endpoint}`: {why}")));
-    let no_scheme = || error("it does not start with http:// or https://");
     let (scheme, rest) = match endpoint.split_once("://") {
-        Some((scheme, rest)) => (scheme, rest),
-        None if of == Protocol::Http => return no_scheme(),
-        None if insecure.is_some_and(|(_, it)| it) => ("http", &*endpoint),
-        None => ("https", &*endpoint),
+        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
+        None if of == Protocol::Http => (String::new(), &*endpoint),
+        None if insecure.is_some_and(|(_, it)| it) => ("http".to_owned(), &*endpoint),
+        None => ("https".to_owned(), &*endpoint),
     };
-    let is_encrypted = match scheme {
-        "http" => false,
-        "https" => true,
-        _ => return no_scheme(),
-    };
-    let Ok(url) = format!("{scheme}://{rest}").parse::<http::Uri>() else {
-        return error("it is no URL");
-    };
-    if url.host().is_none_or(str::is_empty) {
-        return error("it has no host");
+    if rest.split('/').next().is_some_and(|it| it.contains('@')) {
+        let why = "it holds a user's name, which is not sent: there are headers for that";
+        return Err(SetupError::variable(name, why));
     }
-    if is_encrypted && !cfg!(feature = "tls") {
-        return error(NO_TLS);
+    let gets_path = of == Protocol::Http && name == "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let checked = check_endpoint(&scheme, rest, gets_path);
+    let url = checked.map_err(|why| SetupError::variable(name, format!("`{endpoint}`: {why}")))?;
+    Ok(if gets_path {
+        with_path(&url, signal)
+    } else {
+        url
+    })
+}
+
+fn check_endpoint(scheme: &str, rest: &str, gets_path: bool) -> Result<String, &'static str> {
+    if !["http", "https"].contains(&scheme) {
+        return Err("it does not start with http:// or https://");
     }
-    Ok(is_encrypted)
+    let url = format!("{scheme}://{rest}");
+    let Ok(parsed) = url.parse::<http::Uri>() else {
+        return Err("it is no URL");
+    };
+    let (Some(authority), Some(host)) = (parsed.authority(), parsed.host()) else {
+        return Err("it has no host");
+    };
+    if host.is_empty() {
+        return Err("it has no host");
+    }
+    if authority.as_str() != host && authority.port_u16().is_none() {
+        return Err("its port is none");
+    }
+    if gets_path && parsed.query().is_some() {
+        return Err("it has a query, and a path is to be added");
+    }
+    if scheme == "https" && !cfg!(feature = "tls") {
+        return Err(NO_TLS);
+    }
+    Ok(url)
+}
+
+/// A proxy would send it to itself: the environment's is for what is elsewhere.
+fn is_local(endpoint: &str) -> bool {
+    let url = endpoint.parse::<http::Uri>();
+    let local = ["localhost", "127.0.0.1", "[::1]"];
+    url.is_ok_and(|it| it.host().is_some_and(|host| local.contains(&host)))
+}
+
+/// The signal's path at the endpoint of all signals.
+fn with_path(endpoint: &str, signal: &str) -> String {
+    let signal = signal.to_ascii_lowercase();
+    format!("{}/v1/{signal}", endpoint.trim_end_matches('/'))
 }

@@ -1,5 +1,6 @@
 //! The endpoint for Prometheus.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use metrics::{Key, Label, Level, Metadata, Recorder as _};
@@ -9,6 +10,7 @@ use opentelemetry_sdk::Resource;
 use super::background::Background;
 use super::error::{Cause, SetupError};
 use crate::boundaries::Boundaries;
+use crate::prometheus_name::of_label;
 use crate::sink::FacadeSink;
 
 /// An endpoint that listens, on a thread of its own.
@@ -48,11 +50,42 @@ fn refused(address: SocketAddr, error: ExporterError) -> SetupError {
 
 /// The resource, as OpenTelemetry's exporters for Prometheus show it.
 fn say_target_info(recorder: &metrics_exporter_prometheus::PrometheusRecorder, of: &Resource) {
-    let labels = of
-        .iter()
-        .map(|(key, value)| Label::new(key.as_str().to_owned(), value.to_string()));
+    let labels = labels(of).into_iter().map(|it| Label::new(it.0, it.1));
     let key = Key::from_parts("target_info", labels.collect::<Vec<_>>());
     let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
     recorder.describe_gauge("target_info".into(), None, "Target metadata".into());
     recorder.register_gauge(&key, &metadata).set(1.0);
+}
+
+/// Prometheus takes no scrape in which a sample has one label twice. The values of keys
+/// that become one are joined, in the order of the keys, as the specification has it.
+fn labels(of: &Resource) -> BTreeMap<String, String> {
+    let attributes = of.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let mut labels = BTreeMap::<String, String>::new();
+    for (key, value) in attributes.collect::<BTreeMap<_, _>>() {
+        let values = labels.entry(of_label(key));
+        values
+            .and_modify(|it| *it = format!("{it};{value}"))
+            .or_insert_with(|| value.into_owned());
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::KeyValue;
+
+    use super::*;
+
+    #[test]
+    fn attributes_that_become_one_label_are_joined() {
+        let attributes = [("a_b", "2"), ("a.b", "1"), ("9", "x")];
+        let attributes = attributes.map(|(key, value)| KeyValue::new(key, value));
+        let resource = Resource::builder_empty()
+            .with_attributes(attributes)
+            .build();
+        let labels = labels(&resource).into_iter().collect::<Vec<_>>();
+        let expected = [("a_b", "1;2"), ("key_9", "x")];
+        assert_eq!(labels, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    }
 }

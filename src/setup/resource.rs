@@ -8,9 +8,7 @@ use opentelemetry_resource_detectors::{
     ServiceInstanceIdResourceDetector,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::{
-    ResourceDetector, SdkProvidedResourceDetector, TelemetryResourceDetector,
-};
+use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
 
 /// What was detected, over it what the code says, over it what the environment says.
 pub(super) fn resource(
@@ -26,9 +24,8 @@ pub(super) fn resource(
         .build()
 }
 
-fn detectors() -> [Box<dyn ResourceDetector>; 6] {
+fn detectors() -> [Box<dyn ResourceDetector>; 5] {
     [
-        Box::new(SdkProvidedResourceDetector),
         Box::new(TelemetryResourceDetector),
         Box::new(HostResourceDetector::default()),
         Box::new(ContainerResourceDetector),
@@ -39,7 +36,7 @@ fn detectors() -> [Box<dyn ResourceDetector>; 6] {
 }
 
 /// What the detectors say in other words than the semantic conventions, say too loudly,
-/// or cannot find.
+/// cannot find, or read from the environment by rules of their own.
 struct Detected;
 
 impl ResourceDetector for Detected {
@@ -50,11 +47,17 @@ impl ResourceDetector for Detected {
         let of_the_process = of_the_process
             .filter(|(key, _)| key.as_str() != "process.command_args")
             .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+        let executable = executable();
+        let service = match &executable {
+            Some(name) => format!("unknown_service:{name}"),
+            None => "unknown_service".to_owned(),
+        };
         let attributes = [
+            Some(KeyValue::new("service.name", service)),
             Some(KeyValue::new("host.arch", architecture())),
             Some(KeyValue::new("os.type", os_type())),
             host_name().map(|name| KeyValue::new("host.name", name)),
-            executable().map(|name| KeyValue::new("process.executable.name", name)),
+            executable.map(|name| KeyValue::new("process.executable.name", name)),
         ];
         let attributes = attributes.into_iter().flatten().chain(of_the_process);
         Resource::builder_empty()
@@ -88,9 +91,9 @@ fn host_name() -> Option<Value> {
     (!name.is_empty()).then(|| name.to_owned().into())
 }
 
-fn executable() -> Option<Value> {
+fn executable() -> Option<String> {
     let path = std::env::current_exe().ok()?;
-    Some(path.file_name()?.to_string_lossy().into_owned().into())
+    Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -5,13 +5,15 @@ use std::io::IsTerminal as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_core::{LevelFilter, Subscriber};
-use tracing_subscriber::prelude::*;
+use tracing_subscriber::layer::Identity;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::environment::Environment;
-use super::error::{Cause, SetupError};
+use super::error::SetupError;
 use crate::propagation;
+
+pub(super) type BoxedLayer<S> = Box<dyn Layer<S> + Send + Sync>;
 
 /// `RUST_LOG`, which is for log lines alone: it must not change a number.
 pub(super) fn log_filter(env: &Environment<'_>) -> Result<EnvFilter, SetupError> {
@@ -22,10 +24,25 @@ pub(super) fn log_filter(env: &Environment<'_>) -> Result<EnvFilter, SetupError>
     parsed.map_err(|why| SetupError::variable(NAME, format!("`{directives}`: {why}")))
 }
 
+/// Layers of the application's.
+pub(super) fn layers(mut layers: Vec<BoxedLayer<Registry>>) -> Vec<BoxedLayer<Registry>> {
+    if layers.is_empty() {
+        layers.push(nothing());
+    }
+    layers
+}
+
+/// A layer that says nothing of levels has no filter, or one that could as well say
+/// nothing. Beneath layers with filters it would be taken to want what they want.
+pub(super) fn filtered(layer: impl Layer<Registry> + Send + Sync) -> BoxedLayer<Registry> {
+    if layer.max_level_hint().is_some() {
+        return Box::new(layer);
+    }
+    Box::new(layer.with_filter(LevelFilter::TRACE))
+}
+
 /// Spans of the level INFO and above: the exporters themselves have others.
-pub(super) fn trace_layer<S>(
-    provider: Option<&SdkTracerProvider>,
-) -> Box<dyn Layer<S> + Send + Sync>
+pub(super) fn trace_layer<S>(provider: Option<&SdkTracerProvider>) -> BoxedLayer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
@@ -36,21 +53,24 @@ where
     Box::new(propagation::layer(otel).with_filter(LevelFilter::INFO))
 }
 
-/// Makes it the subscriber of the process, with log lines around it if there is a filter
-/// for them.
-pub(super) fn set_global<S>(subscriber: S, logs: Option<EnvFilter>) -> Result<(), SetupError>
+/// Log lines, if there is a filter for them.
+pub(super) fn log_layer<S>(filter: Option<EnvFilter>) -> BoxedLayer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
-    let set = match logs {
-        None => subscriber.try_init(),
-        Some(filter) => {
-            let lines = tracing_subscriber::fmt::layer()
-                .with_writer(std::io::stderr)
-                .with_ansi(std::io::stderr().is_terminal());
-            let lines = propagation::with_trace_ids(lines).with_filter(filter);
-            subscriber.with(lines).try_init()
-        }
+    let Some(filter) = filter else {
+        return nothing();
     };
-    set.map_err(|_| Cause::AlreadySet.into())
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    Box::new(propagation::with_trace_ids(lines).with_filter(filter))
+}
+
+/// An absent layer is one without a filter, which wants everything.
+fn nothing<S>() -> BoxedLayer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    Box::new(Identity::new().with_filter(LevelFilter::OFF))
 }

@@ -20,9 +20,9 @@ struct Identity {
 impl Tls {
     /// The files that the variables name, for a signal or else for all.
     pub(super) fn read(env: &Environment<'_>, signal: &str) -> Result<Self, SetupError> {
-        let authority = file(env, signal, "CERTIFICATE")?;
-        let certificate = file(env, signal, "CLIENT_CERTIFICATE")?;
-        let identity = match (certificate, file(env, signal, "CLIENT_KEY")?) {
+        let authority = file(env, signal, "CERTIFICATE", A_CERTIFICATE)?;
+        let certificate = file(env, signal, "CLIENT_CERTIFICATE", A_CERTIFICATE)?;
+        let identity = match (certificate, file(env, signal, "CLIENT_KEY", A_KEY)?) {
             (None, None) => None,
             (Some((_, certificate)), Some((_, key))) => Some(Identity { certificate, key }),
             (Some((name, _)), None) | (None, Some((name, _))) => {
@@ -80,11 +80,17 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// The variable that names the file, and what is in it.
+/// What PEM says before a certificate, and before a key of any kind.
+const A_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+const A_KEY: &str = "PRIVATE KEY-----";
+
+/// The variable that names the file, and what is in it. Without what is expected there
+/// nobody would be trusted, or known, when something is sent.
 fn file(
     env: &Environment<'_>,
     signal: &str,
     what: &str,
+    expected: &str,
 ) -> Result<Option<(String, Vec<u8>)>, SetupError> {
     let Some((name, path)) = env.of_signal(signal, what, Environment::text)? else {
         return Ok(None);
@@ -92,11 +98,13 @@ fn file(
     if !cfg!(feature = "tls") {
         return Err(SetupError::variable(name, NO_TLS));
     }
-    let read = std::fs::read(&path);
-    match read {
-        Ok(pem) => Ok(Some((name, pem))),
-        Err(why) => Err(SetupError::variable(name, format!("`{path}`: {why}"))),
-    }
+    let holds = |pem: &[u8]| String::from_utf8_lossy(pem).contains(expected);
+    let why = match std::fs::read(&path) {
+        Ok(pem) if holds(&pem) => return Ok(Some((name, pem))),
+        Ok(_) => format!("it is no PEM file with `{expected}`"),
+        Err(why) => why.to_string(),
+    };
+    Err(SetupError::variable(name, format!("`{path}`: {why}")))
 }
 
 pub(super) const NO_TLS: &str = "TLS needs the feature `tls` of tracing-meter";

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanExporter, TracerProviderBuilder,
+    BatchConfig, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanExporter,
+    TracerProviderBuilder,
 };
 
 use super::config::{Config, TracesExporter};
@@ -26,12 +27,16 @@ impl Traces {
         }
         let mut builder = SdkTracerProvider::builder()
             .with_resource(resource.clone())
-            .with_sampler(config.sampler.clone());
+            .with_sampler(config.sampler.clone())
+            .with_span_limits(config.limits.of_a_span);
         let mut all = Vec::new();
         for exporter in &config.traces {
             let exports = Exports::new("traces");
             builder = match exporter {
-                TracesExporter::Otlp(otlp) => in_batches(builder, otlp.span_exporter()?, &exports),
+                TracesExporter::Otlp(otlp) => {
+                    let batches = config.limits.of_batches();
+                    in_batches(builder, otlp.span_exporter()?, batches, &exports)
+                }
                 TracesExporter::Console => at_once(builder, &exports),
             };
             all.push(exports);
@@ -47,10 +52,11 @@ impl Traces {
 fn in_batches(
     builder: TracerProviderBuilder,
     exporter: impl SpanExporter + 'static,
+    batches: BatchConfig,
     exports: &Arc<Exports>,
 ) -> TracerProviderBuilder {
     builder.with_span_processor(Counting {
-        inner: BatchSpanProcessor::builder(exports.of(exporter)).build(),
+        inner: BatchSpanProcessor::new(exports.of(exporter), batches),
         exports: Arc::clone(exports),
     })
 }
