@@ -46,12 +46,16 @@
 //! nothing to do with them: there are no limits of the length of an attribute, and how
 //! long an export may take is said by `OTEL_EXPORTER_OTLP_TIMEOUT` alone.
 //!
+//! What libraries measure through OpenTelemetry's API leaves with OTLP and on the console;
+//! the macros of `metrics` are not listened to.
+//!
 //! Without an exporter of traces they are passed on as they came: a span that nobody
 //! exports would be a hole in the trace.
 //!
 //! [OpenTelemetry's environment variables]: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use opentelemetry::global;
@@ -171,6 +175,13 @@ impl Setup {
     /// Where traces go to if `OTEL_TRACES_EXPORTER` is not set, in its grammar.
     pub fn traces_exporters(mut self, exporters: impl Into<String>) -> Self {
         self.defaults.traces = exporters.into();
+        self
+    }
+
+    /// Where the Prometheus endpoint listens if `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT`
+    /// do not say. By default it is `localhost:9464`, which no other host can reach.
+    pub fn prometheus_address(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.defaults.prometheus = Some(address.into());
         self
     }
 

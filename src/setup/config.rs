@@ -51,6 +51,7 @@ pub(super) struct Push {
 pub(super) struct Defaults {
     pub(super) traces: String,
     pub(super) metrics: String,
+    pub(super) prometheus: Option<SocketAddr>,
 }
 
 impl Default for Defaults {
@@ -58,6 +59,7 @@ impl Default for Defaults {
         Self {
             traces: "otlp".to_owned(),
             metrics: "otlp".to_owned(),
+            prometheus: None,
         }
     }
 }
@@ -73,8 +75,8 @@ impl Config {
             return Ok(Self::disabled(propagator));
         }
         Ok(Self {
-            traces: traces(env, &defaults.traces)?,
-            metrics: metrics(env, &defaults.metrics)?,
+            traces: traces(env, defaults)?,
+            metrics: metrics(env, defaults)?,
             propagator,
             sampler: sampler(env)?,
             limits: Limits::read(env)?,
@@ -94,32 +96,40 @@ impl Config {
     }
 }
 
-fn traces(env: &Environment<'_>, otherwise: &str) -> Result<Vec<TracesExporter>> {
-    type Read = fn(&Environment<'_>) -> Result<TracesExporter>;
-    let otlp: Read = |env| Ok(TracesExporter::Otlp(otlp::read(env, "TRACES")?));
-    let console: Read = |_| Ok(TracesExporter::Console);
-    let known = [("otlp", otlp), ("console", console)];
-    let chosen = env.choices("OTEL_TRACES_EXPORTER", otherwise, &known)?;
-    chosen.into_iter().map(|read| read(env)).collect()
+fn traces(env: &Environment<'_>, defaults: &Defaults) -> Result<Vec<TracesExporter>> {
+    let known = [("otlp", Exporter::Otlp), ("console", Exporter::Console)];
+    let chosen = env.choices("OTEL_TRACES_EXPORTER", &defaults.traces, &known)?;
+    let read = |exporter| match exporter {
+        Exporter::Console => Ok(TracesExporter::Console),
+        _ => Ok(TracesExporter::Otlp(otlp::read(env, "TRACES")?)),
+    };
+    chosen.into_iter().map(read).collect()
 }
 
-fn metrics(env: &Environment<'_>, otherwise: &str) -> Result<Vec<MetricsExporter>> {
-    type Read = fn(&Environment<'_>) -> Result<MetricsExporter>;
-    let otlp: Read = |env| {
-        Ok(MetricsExporter::Otlp(
-            otlp::read(env, "METRICS")?,
-            push(env)?,
-        ))
-    };
-    let prometheus: Read = |env| Ok(MetricsExporter::Prometheus(prometheus_address(env)?));
-    let console: Read = |env| Ok(MetricsExporter::Console(push(env)?));
+fn metrics(env: &Environment<'_>, defaults: &Defaults) -> Result<Vec<MetricsExporter>> {
     let known = [
-        ("otlp", otlp),
-        ("prometheus", prometheus),
-        ("console", console),
+        ("otlp", Exporter::Otlp),
+        ("prometheus", Exporter::Prometheus),
+        ("console", Exporter::Console),
     ];
-    let chosen = env.choices("OTEL_METRICS_EXPORTER", otherwise, &known)?;
-    chosen.into_iter().map(|read| read(env)).collect()
+    let chosen = env.choices("OTEL_METRICS_EXPORTER", &defaults.metrics, &known)?;
+    let read = |exporter| {
+        Ok(match exporter {
+            Exporter::Otlp => MetricsExporter::Otlp(otlp::read(env, "METRICS")?, push(env)?),
+            Exporter::Prometheus => {
+                MetricsExporter::Prometheus(prometheus_address(env, defaults.prometheus)?)
+            }
+            Exporter::Console => MetricsExporter::Console(push(env)?),
+        })
+    };
+    chosen.into_iter().map(read).collect()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Exporter {
+    Otlp,
+    Prometheus,
+    Console,
 }
 
 fn push(env: &Environment<'_>) -> Result<Push> {
@@ -202,11 +212,13 @@ fn resource(env: &Environment<'_>) -> Result<BTreeMap<String, String>> {
 
 /// Of several addresses of a host the first one of IPv4, as Prometheus' configurations
 /// mostly write `localhost` and `127.0.0.1` for the same.
-fn prometheus_address(env: &Environment<'_>) -> Result<SocketAddr> {
+fn prometheus_address(env: &Environment<'_>, default: Option<SocketAddr>) -> Result<SocketAddr> {
     const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
     const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
-    let host = env.text(HOST)?.unwrap_or_else(|| "localhost".to_owned());
-    let port = env.number::<u16>(PORT)?.unwrap_or(9464);
+    let of_the_code = default.map_or("localhost".to_owned(), |it| it.ip().to_string());
+    let host = env.text(HOST)?.unwrap_or(of_the_code);
+    let port = env.number::<u16>(PORT)?;
+    let port = port.unwrap_or_else(|| default.map_or(9464, |it| it.port()));
     if port == 0 {
         return Err(SetupError::variable(PORT, "nobody would find port `0`"));
     }
@@ -265,6 +277,7 @@ mod tests {
         let code = Defaults {
             traces: "none".to_owned(),
             metrics: "prometheus".to_owned(),
+            prometheus: None,
         };
         let config = read_with(&[], &code).unwrap();
         assert_eq!(config.traces, []);
@@ -278,6 +291,28 @@ mod tests {
         let config = read_with(&variables, &code).unwrap();
         assert_eq!(config.traces, [TracesExporter::Console]);
         assert_eq!(config.metrics, []);
+    }
+
+    #[test]
+    fn the_endpoint_is_where_the_environment_or_else_the_code_says() {
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 9000));
+        let address = |variables: &[(&str, &str)]| {
+            let code = Defaults {
+                metrics: "prometheus".to_owned(),
+                prometheus: Some(everywhere),
+                ..Defaults::default()
+            };
+            match read_with(variables, &code).unwrap().metrics[..] {
+                [MetricsExporter::Prometheus(address)] => address.to_string(),
+                ref other => panic!("{other:?}"),
+            }
+        };
+        let host = ("OTEL_EXPORTER_PROMETHEUS_HOST", "::1");
+        let port = ("OTEL_EXPORTER_PROMETHEUS_PORT", "9001");
+        assert_eq!(address(&[]), "0.0.0.0:9000");
+        assert_eq!(address(&[port]), "0.0.0.0:9001");
+        assert_eq!(address(&[host]), "[::1]:9000");
+        assert_eq!(address(&[host, port]), "[::1]:9001");
     }
 
     #[test]
