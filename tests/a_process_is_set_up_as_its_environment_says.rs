@@ -395,8 +395,12 @@ async fn a_collector_that_is_down_is_reported_and_counted() -> Result {
 
     let ended = program.run().await?.succeeds();
 
-    let counted = r#"telemetry_failed_exports_total{signal="traces"}"#;
-    assert!(ended.stdout.contains(counted), "{}", ended.stdout);
+    for counted in [
+        r#"telemetry_failed_exports_total{signal="traces"}"#,
+        &format!(r#"telemetry_lost_spans_total{{signal="traces"}} {JOBS}"#),
+    ] {
+        assert!(ended.stdout.contains(counted), "{}", ended.stdout);
+    }
     let reported = "ERROR tracing_meter::setup::exports: cannot export traces: ";
     assert!(ended.stderr.contains(reported), "{}", ended.stderr);
     let lost = format!("telemetry was lost: traces: {JOBS} spans did not arrive");

@@ -79,11 +79,12 @@ impl Exports {
     }
 
     /// One event is the line and the count: whoever looks at either finds it.
-    fn report(&self, result: &OTelSdkResult) {
+    fn report(&self, result: &OTelSdkResult, spans: Option<u64>) {
         let failure = result.as_ref().err().map(ToString::to_string);
         if let Some(why) = &failure {
             tracing::error!(
                 monotonic_counter.telemetry.failed_exports = 1,
+                monotonic_counter.telemetry.lost_spans = spans,
                 signal = self.signal,
                 "cannot export {}: {why}",
                 self.signal,
@@ -138,13 +139,12 @@ impl<P: SpanProcessor> SpanProcessor for Counting<P> {
 
 impl<E: SpanExporter> SpanExporter for Reporting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len();
+        let spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let result = caught(self.inner.export(batch)).await;
         if result.is_ok() {
-            let arrived = u64::try_from(spans).unwrap_or(u64::MAX);
-            self.exports.arrived.fetch_add(arrived, Ordering::Release);
+            self.exports.arrived.fetch_add(spans, Ordering::Release);
         }
-        self.exports.report(&result);
+        self.exports.report(&result, Some(spans));
         result
     }
 
@@ -164,7 +164,7 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
 impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = caught(self.inner.export(metrics)).await;
-        self.exports.report(&result);
+        self.exports.report(&result, None);
         result
     }
 
