@@ -46,6 +46,8 @@ mod bus;
 mod changes;
 #[path = "runtime/client.rs"]
 mod client;
+#[path = "runtime/connections.rs"]
+mod connections;
 #[path = "runtime/convention.rs"]
 mod convention;
 #[path = "runtime/downstream.rs"]
