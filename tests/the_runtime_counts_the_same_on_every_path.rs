@@ -277,6 +277,51 @@ fn nothing_is_in_flight_at_the_end() {
     );
 }
 
+/// Nobody counts time by hand, but a part is not longer than the whole: what is measured
+/// in another unit would be.
+#[test]
+fn what_a_request_does_takes_no_longer_than_the_request() {
+    let values = scrape::parse(&REPORT.account.scrape).unwrap();
+    let seconds = |name: &str, key: &str, of: &[&str]| {
+        let is_asked = |series: &Series| {
+            series.name == name && series.labels.get(key).is_some_and(|it| of.contains(&&**it))
+        };
+        let asked = values.iter().filter(|(series, _)| is_asked(series));
+        asked.map(|(_, seconds)| seconds).sum::<f64>()
+    };
+    let requests = |routes| seconds("wippy_http_request_duration_seconds_sum", "route", routes);
+    let functions = ["/functions/{function}", "/orders"];
+    let statements = ["/items/{item}", "/functions/{function}", "/orders"];
+    for (part, whole) in [
+        (
+            seconds(
+                "wippy_kv_op_duration_seconds_sum",
+                "namespace",
+                &["clients"],
+            ),
+            requests(&["/kv/{key}"]),
+        ),
+        (
+            seconds(
+                "wippy_sql_op_duration_seconds_sum",
+                "result",
+                &["ok", "error"],
+            ),
+            requests(&statements),
+        ),
+        (
+            seconds(
+                "wippy_function_duration_seconds_sum",
+                "outcome",
+                &["ok", "error", "panic"],
+            ),
+            requests(&functions),
+        ),
+    ] {
+        assert!(0.0 < part && part < whole, "{part} of {whole}");
+    }
+}
+
 #[test]
 fn every_metric_is_scraped_with_its_help() {
     let scrape = &REPORT.account.scrape;
