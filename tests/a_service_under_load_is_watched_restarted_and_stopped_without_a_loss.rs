@@ -4,31 +4,40 @@
 #![allow(clippy::print_stdout, reason = "one process tells another its account")]
 #![cfg(all(feature = "setup", feature = "axum", feature = "tower"))]
 
+#[path = "support/addresses.rs"]
+mod addresses;
 #[path = "support/prometheus.rs"]
 mod prometheus;
 #[allow(dead_code, reason = "its load and its table are for other tests")]
 #[path = "../examples/runtime.rs"]
 mod runtime;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use addresses::{own_address, own_port};
+use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prometheus::Prometheus;
 use reqwest::{Client, Method};
 use runtime::account::Account;
 use runtime::ledger::{Series, Values};
 use runtime::receiver::Receiver;
-use runtime::telemetry::{OTLP_ENDPOINT, PROMETHEUS_HOST, PROMETHEUS_PORT};
-use runtime::{Options, Result, otlp, run, scrape, stop_signal};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use runtime::report::terminate;
+use runtime::telemetry::{OTLP_ENDPOINT, PROMETHEUS_HOST, PROMETHEUS_PORT, forget_variables};
+use runtime::{Options, Result, levels, otlp, run, scrape, stop_signal};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 const SERVE: &str = "SERVE";
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The service, which the tests below start with an environment.
 #[tokio::test(flavor = "multi_thread")]
@@ -156,10 +165,7 @@ async fn a_sigterm_under_load_loses_nothing_that_was_answered() -> Result<()> {
         let messages = Series::new("wippy_queue_messages_total", &labels);
         assert_eq!(scraped.get(&messages), Some(&orders), "{result}");
     }
-    for (series, value) in &scraped {
-        let is_level = series.name.ends_with("_in_flight") || series.name.ends_with("_active");
-        assert!(!is_level || *value == 0.0, "{series} {value}");
-    }
+    assert_nothing_is_in_flight(&scraped);
     for (request, answers) in &answered {
         let name = format!("{} {}", request.method, request.route);
         let spans = receiver.spans().into_iter();
@@ -172,6 +178,45 @@ async fn a_sigterm_under_load_loses_nothing_that_was_answered() -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_never_finish_do_not_keep_a_service_that_is_told_to_stop() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let service = Service::start(&receiver).await?;
+    let address = service.address.trim_start_matches("http://");
+    let mut clients = Vec::new();
+    let whole = "PUT /kv/kept HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf";
+    for half in ["", "GET /kv/kept HT", whole] {
+        let mut client = TcpStream::connect(address).await?;
+        client.write_all(half.as_bytes()).await?;
+        clients.push(client);
+    }
+    let labels = [("method", "PUT"), ("route", "/kv/{key}")];
+    let requests = Series::new("wippy_http_requests_in_flight", &labels);
+    until("the half request is in flight", async || {
+        Ok(service.scrape().await?.get(&requests) == Some(&1.0))
+    })
+    .await?;
+
+    let account = service.stop().await?;
+
+    assert_eq!(account.problems, Vec::<String>::new());
+    let scraped = scrape::parse(&account.scrape)?;
+    assert_eq!(scraped.get(&requests), Some(&0.0));
+    assert_nothing_is_in_flight(&scraped);
+    assert_same_by_otlp(&account, &receiver);
+    Ok(())
+}
+
+#[track_caller]
+fn assert_nothing_is_in_flight(scraped: &Values) {
+    for (series, value) in scraped {
+        assert!(
+            !levels::is_level(series) || *value == 0.0,
+            "{series} {value}"
+        );
+    }
 }
 
 fn has_status(received: &runtime::receiver::Received, status: u16) -> bool {
@@ -231,9 +276,28 @@ fn assert_is_what_was_answered(account: &Account, answered: &Answered) {
     assert_eq!(of_requests.collect::<Values>(), counted);
 }
 
-/// Each series that is scraped came by OTLP with the same value, and no other.
+/// Each series that is scraped came by OTLP with the same value, and no other; all of it
+/// from this service, and as the sum since its start.
 #[track_caller]
 fn assert_same_by_otlp(account: &Account, receiver: &Receiver) {
+    let (metrics, spans) = (receiver.metrics(), receiver.spans());
+    let resources = metrics.iter().map(|it| &it.resource);
+    let resources: BTreeSet<_> = resources
+        .chain(spans.iter().map(|it| &it.resource))
+        .collect();
+    let resource = resources.first().unwrap();
+    assert_eq!(resources.len(), 1, "{resources:?}");
+    assert_eq!(resource["service.name"], "runtime");
+    assert_ne!(resource["service.instance.id"], "");
+    for received in &metrics {
+        let temporality = match &received.metric.data {
+            Some(Data::Sum(sum)) => sum.aggregation_temporality(),
+            Some(Data::Histogram(histogram)) => histogram.aggregation_temporality(),
+            _ => continue,
+        };
+        let cumulative = AggregationTemporality::Cumulative;
+        assert_eq!(temporality, cumulative, "{}", received.metric.name);
+    }
     let is_shared = |series: &Series| {
         // Its own count of failures is later than the scrape.
         !series.name.starts_with("tracing_meter_")
@@ -243,7 +307,7 @@ fn assert_same_by_otlp(account: &Account, receiver: &Receiver) {
     };
     let shared = |values: Values| values.into_iter().filter(|(it, _)| is_shared(it));
     let scraped = shared(scrape::parse(&account.scrape).unwrap());
-    let exported = shared(otlp::values(&receiver.metrics()));
+    let exported = shared(otlp::values(&metrics).unwrap());
     assert_eq!(scraped.collect::<Values>(), exported.collect::<Values>());
 }
 
@@ -257,11 +321,13 @@ struct Service {
 
 impl Service {
     async fn start(receiver: &Receiver) -> Result<Self> {
-        let mut process = Command::new(env::current_exe()?)
+        let mut process = Command::new(env::current_exe()?);
+        forget_variables(&mut process);
+        let mut process = process
             .args(["--exact", "the_service", "--nocapture"])
             .env(SERVE, "")
-            .env(PROMETHEUS_HOST, "127.0.0.1")
-            .env(PROMETHEUS_PORT, free_port().to_string())
+            .env(PROMETHEUS_HOST, own_address())
+            .env(PROMETHEUS_PORT, own_port())
             .env(OTLP_ENDPOINT, format!("http://{}", receiver.address()))
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
             .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
@@ -298,9 +364,12 @@ impl Service {
     }
 
     /// Sends SIGTERM, and reads the account.
-    async fn stop(mut self) -> Result<Account> {
-        let process = self.process.id().ok_or("it has ended")?.to_string();
-        Command::new("kill").arg(process).status().await?;
+    async fn stop(self) -> Result<Account> {
+        terminate(self.process.id().ok_or("it has ended")?).await?;
+        timeout(MINUTE, self.account()).await?
+    }
+
+    async fn account(mut self) -> Result<Account> {
         let mut account = Account::default();
         while let Some(line) = self.lines.next_line().await? {
             account.take(&line)?;
@@ -403,12 +472,6 @@ fn scrapes(metrics: &str) -> String {
     let scrape =
         format!("  - job_name: runtime\n    static_configs: [{{targets: ['{target}']}}]\n");
     format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{scrape}")
-}
-
-/// One that was free just now: the endpoint for Prometheus takes none by itself.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Within a minute.

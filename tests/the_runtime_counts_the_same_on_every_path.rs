@@ -3,6 +3,8 @@
 #![allow(clippy::print_stdout, reason = "one process tells another its account")]
 #![cfg(all(feature = "setup", feature = "axum", feature = "tower"))]
 
+#[path = "support/addresses.rs"]
+mod addresses;
 #[path = "support/exporters.rs"]
 mod exporters;
 #[allow(dead_code, reason = "its `main` is for `cargo run`")]
@@ -13,23 +15,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::future::pending;
 use std::net::SocketAddr;
-use std::process;
 use std::sync::LazyLock;
 
+use addresses::{own_address, own_port};
 use exporters::assert_promtool_finds_nothing;
-use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+use opentelemetry_proto::tonic::metrics::v1::{
+    AggregationTemporality, Gauge, Metric, NumberDataPoint,
+};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use runtime::ledger::{Series, Values};
 use runtime::load::LATE;
 use runtime::otlp::SCOPE;
-use runtime::receiver::attributes;
+use runtime::receiver::{Attributes, ReceivedMetric, attributes};
+use runtime::report::{Report, receive};
 use runtime::table::{Column, Table};
 use runtime::telemetry::{OTLP_ENDPOINT, PROMETHEUS_HOST, PROMETHEUS_PORT};
 use runtime::trace::{PARENT_ID, TRACE_ID, Trace, hex};
-use runtime::{Length, Options, Report, receive, run};
+use runtime::{Length, Options, levels, otlp, run, scrape};
 use tokio::process::Command;
 
 /// All metrics of the program: on a scrape, by OTLP, and their units there.
@@ -100,20 +106,24 @@ const CHAIN: [(usize, &str, SpanKind); 6] = [
     (4, "POST /deliveries/{queue}", SpanKind::Client),
 ];
 
+/// Set where this process is to be the program.
+const PROGRAM: &str = "PROGRAM";
+
 /// One run of the program, which starts this one once more, with the test below.
 static REPORT: LazyLock<Report> = LazyLock::new(|| {
     let mut program = Command::new(env::current_exe().unwrap());
     program
         .args(["--exact", "the_program", "--nocapture"])
+        .env(PROGRAM, "")
         .env(PROMETHEUS_HOST, own_address())
-        .env(PROMETHEUS_PORT, "9464");
+        .env(PROMETHEUS_PORT, own_port());
     let threads = tokio::runtime::Runtime::new().unwrap();
     threads.block_on(receive(program, pending())).unwrap()
 });
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program() {
-    if env::var_os(OTLP_ENDPOINT).is_some() {
+    if env::var_os(PROGRAM).is_some() {
         let options = Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             load: Some(Length::Rounds(3)),
@@ -121,13 +131,6 @@ async fn the_program() {
         let account = run(options, pending()).await.unwrap();
         println!("{account}");
     }
-}
-
-/// A loopback address of this process alone: the endpoint for Prometheus chooses no port by
-/// itself, and one that was free just now may not be any more.
-fn own_address() -> String {
-    let [_, a, b, c] = process::id().to_be_bytes();
-    format!("127.{}.{b}.{c}", a | 64)
 }
 
 #[test]
@@ -180,12 +183,84 @@ fn a_series_that_differs_anywhere_is_found() {
     assert_eq!(different(&Values::new(), &good, &good), counts);
 }
 
+/// The comparison is the same wherever the environment would lead telemetry.
+#[tokio::test]
+async fn what_the_environment_says_of_telemetry_changes_no_comparison() {
+    let mut comparison = Command::new(env::current_exe().unwrap());
+    comparison.args(["--exact", "no_series_differs_and_nothing_was_rejected"]);
+    for (name, value) in [
+        (OTLP_ENDPOINT, ""),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "20"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+        ("TRACING_METER", "off"),
+    ] {
+        comparison.env(name, value);
+    }
+    let output = comparison.kill_on_drop(true).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn a_series_that_is_there_twice_is_found_on_a_scrape_and_by_otlp() {
+    let once = "ops_total{op=\"get\"} 3\nops_total{op=\"put\"} 3\n";
+    assert_eq!(scrape::parse(once).unwrap().len(), 2);
+    let twice = [once, "ops_total{op=\"get\"} 3\n"].concat();
+    assert!(scrape::parse(&twice).is_err());
+
+    let export = |name: &str, time| ReceivedMetric {
+        resource: Attributes::new(),
+        scope: SCOPE.to_owned(),
+        metric: Metric {
+            name: name.to_owned(),
+            data: Some(Data::Gauge(Gauge {
+                data_points: vec![NumberDataPoint {
+                    time_unix_nano: time,
+                    value: Some(Value::AsDouble(3.0)),
+                    ..NumberDataPoint::default()
+                }],
+            })),
+            ..Metric::default()
+        },
+    };
+    let later = [export("jobs", 1), export("jobs", 2)];
+    assert_eq!(otlp::values(&later).unwrap().len(), 1);
+    assert!(otlp::values(&[export("jobs", 1), export("jobs", 1)]).is_err());
+    // Two names that are one on a scrape.
+    assert!(otlp::values(&[export("a.jobs", 1), export("a_jobs", 1)]).is_err());
+}
+
+#[test]
+fn a_level_that_never_went_up_is_found() {
+    let values = |level: f64, count: f64| {
+        Values::from([
+            (Series::new("jobs_in_flight", &[]), level),
+            (Series::new("jobs_total", &[]), count),
+        ])
+    };
+    let wrong = |expected: &Values, scraped: &Values| {
+        levels::first_wrong(expected, scraped).map(ToString::to_string)
+    };
+    let one = values(1.0, 1.0);
+    assert_eq!(wrong(&one, &values(1.0, 2.0)), None);
+    let found = Some("jobs_in_flight".to_owned());
+    assert_eq!(wrong(&one, &values(0.0, 1.0)), found);
+    assert_eq!(wrong(&one, &Values::new()), found);
+    assert_eq!(wrong(&Values::new(), &one), found);
+    assert_eq!(wrong(&Values::new(), &values(0.0, 1.0)), None);
+}
+
 #[test]
 fn nothing_is_in_flight_at_the_end() {
     let mut seen = BTreeSet::new();
     for row in &REPORT.table.rows {
         let name = row.series.name.as_str();
-        if name.ends_with("_in_flight") || name.ends_with("_active") {
+        if levels::is_level(&row.series) {
             assert!(matches!(row.scraped, Column::Is(0.0)), "{}", row.series);
             seen.insert(name);
         }
@@ -200,6 +275,51 @@ fn nothing_is_in_flight_at_the_end() {
             "wippy_queue_in_flight",
         ]
     );
+}
+
+/// Nobody counts time by hand, but a part is not longer than the whole: what is measured
+/// in another unit would be.
+#[test]
+fn what_a_request_does_takes_no_longer_than_the_request() {
+    let values = scrape::parse(&REPORT.account.scrape).unwrap();
+    let seconds = |name: &str, key: &str, of: &[&str]| {
+        let is_asked = |series: &Series| {
+            series.name == name && series.labels.get(key).is_some_and(|it| of.contains(&&**it))
+        };
+        let asked = values.iter().filter(|(series, _)| is_asked(series));
+        asked.map(|(_, seconds)| seconds).sum::<f64>()
+    };
+    let requests = |routes| seconds("wippy_http_request_duration_seconds_sum", "route", routes);
+    let functions = ["/functions/{function}", "/orders"];
+    let statements = ["/items/{item}", "/functions/{function}", "/orders"];
+    for (part, whole) in [
+        (
+            seconds(
+                "wippy_kv_op_duration_seconds_sum",
+                "namespace",
+                &["clients"],
+            ),
+            requests(&["/kv/{key}"]),
+        ),
+        (
+            seconds(
+                "wippy_sql_op_duration_seconds_sum",
+                "result",
+                &["ok", "error"],
+            ),
+            requests(&statements),
+        ),
+        (
+            seconds(
+                "wippy_function_duration_seconds_sum",
+                "outcome",
+                &["ok", "error", "panic"],
+            ),
+            requests(&functions),
+        ),
+    ] {
+        assert!(0.0 < part && part < whole, "{part} of {whole}");
+    }
 }
 
 #[test]
@@ -361,8 +481,9 @@ fn the_store_and_the_database_leave_nothing_in_a_trace() {
     let mut names = BTreeSet::new();
     for received in &REPORT.spans {
         let span = &received.span;
-        if span.kind() == SpanKind::Internal {
-            names.insert(span.name.as_str());
+        // Those of servers are compared with the requests.
+        if span.kind() != SpanKind::Server {
+            names.insert((span.kind().as_str_name(), span.name.as_str()));
         }
         for event in &span.events {
             let target = attributes(&event.attributes)["target"].clone();
@@ -371,16 +492,22 @@ fn the_store_and_the_database_leave_nothing_in_a_trace() {
         }
     }
     let expected = [
-        "echo",
-        "log",
-        "panic",
-        "place_order",
-        "process fail",
-        "process panic",
-        "process settle",
-        "process wait",
-        "refuse",
-        "report",
+        ("SPAN_KIND_CLIENT", "GET /resources/{resource}"),
+        ("SPAN_KIND_CLIENT", "POST /deliveries/{queue}"),
+        ("SPAN_KIND_CONSUMER", "process audit"),
+        ("SPAN_KIND_CONSUMER", "process orders"),
+        ("SPAN_KIND_INTERNAL", "echo"),
+        ("SPAN_KIND_INTERNAL", "log"),
+        ("SPAN_KIND_INTERNAL", "panic"),
+        ("SPAN_KIND_INTERNAL", "place_order"),
+        ("SPAN_KIND_INTERNAL", "process fail"),
+        ("SPAN_KIND_INTERNAL", "process panic"),
+        ("SPAN_KIND_INTERNAL", "process settle"),
+        ("SPAN_KIND_INTERNAL", "process wait"),
+        ("SPAN_KIND_INTERNAL", "refuse"),
+        ("SPAN_KIND_INTERNAL", "report"),
+        ("SPAN_KIND_PRODUCER", "send audit"),
+        ("SPAN_KIND_PRODUCER", "send orders"),
     ];
     assert_eq!(Vec::from_iter(names), expected);
 }

@@ -40,8 +40,8 @@ impl ChangeCapture {
         Ok(self)
     }
 
-    /// What the log of the database holds, as the file system sees it.
-    pub(crate) fn retained(&self) -> Result<u64> {
+    /// What the log of the database holds.
+    fn retained(&self) -> Result<u64> {
         Ok(fs::metadata(&self.wal)?.len())
     }
 

@@ -13,8 +13,9 @@ use super::Result;
 use super::bus::BUFFER;
 use super::client::{Client, Socket, nowhere, on, until_closed};
 use super::downstream::Seen;
-use super::ledger::Ledger;
-use super::{functions, http, kv, processes, queue};
+use super::ledger::{Ledger, Series, Values};
+use super::queue::{self, CONSUMERS};
+use super::{functions, http, kv, processes};
 
 /// How long there is load.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,8 @@ pub(crate) const LATE: usize = 200;
 
 /// What still goes on when the server is told to stop.
 pub(crate) struct Unfinished {
+    /// What of it is in flight.
+    pub(crate) levels: Values,
     request: JoinHandle<Result<String>>,
     events: Response<Body>,
     socket: Socket,
@@ -100,10 +103,30 @@ pub(crate) async fn leave_unfinished(client: &Client, seen: &Seen) -> Result<Unf
         ledger.offered(queue::AUDIT, "published");
     }
     Ok(Unfinished {
+        levels: unfinished_levels(),
         request,
         events,
         socket,
     })
+}
+
+/// The stalled request, the stream and the socket, the process that waits, and a message
+/// with each consumer.
+#[allow(clippy::cast_precision_loss, reason = "there are few consumers")]
+fn unfinished_levels() -> Values {
+    let request = |route| {
+        let labels = [("method", "GET"), ("route", route)];
+        (Series::new("wippy_http_requests_in_flight", &labels), 1.0)
+    };
+    let consumers = Series::new("wippy_queue_in_flight", &[("queue", queue::AUDIT)]);
+    Values::from([
+        request("/resources/{resource}"),
+        request("/events/{topic}"),
+        request("/ws"),
+        (Series::new("wippy_process_active", &[]), 1.0),
+        (Series::new("eventbus_subscribers_active", &[]), 1.0),
+        (consumers, CONSUMERS as f64),
+    ])
 }
 
 impl Unfinished {

@@ -18,7 +18,7 @@ pub(crate) const DELIVERIES: usize = 3;
 
 /// How many messages wait in a queue.
 const CAPACITY: usize = 1024;
-const CONSUMERS: usize = 2;
+pub(crate) const CONSUMERS: usize = 2;
 
 #[derive(Default)]
 pub(crate) struct Message {

@@ -20,11 +20,18 @@ pub(crate) async fn scrape(metrics: &str) -> Result<String> {
     Ok(String::from_utf8(body.to_vec())?)
 }
 
-/// All samples of a scrape.
+/// All samples of a scrape, where each series is once.
 pub(crate) fn parse(scrape: &str) -> Result<Values> {
     let lines = scrape.lines();
     let samples = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    samples.map(parse_sample).collect()
+    let mut values = Values::new();
+    for sample in samples {
+        let (series, value) = parse_sample(sample)?;
+        if values.insert(series, value).is_some() {
+            return Err(format!("it is there twice: {sample}").into());
+        }
+    }
+    Ok(values)
 }
 
 /// `NAME{LABELS} VALUE`. A label's value may hold braces and blanks: a route does.

@@ -1,7 +1,9 @@
 //! Where metrics, traces and log lines go. Nothing else here knows of it.
 
 use std::env;
+use std::net::Ipv6Addr;
 
+use tokio::process::Command;
 use tracing_meter::Boundaries;
 use tracing_meter::setup::{self, Guard};
 
@@ -21,7 +23,7 @@ pub(crate) fn start(directives: &str) -> Result<Guard> {
         .directives(directives)
         .convention(HttpRequests)
         .boundaries(boundaries());
-    let (metrics, traces) = if env::var_os(OTLP_ENDPOINT).is_some() {
+    let (metrics, traces) = if variable(OTLP_ENDPOINT).is_some() {
         ("prometheus,otlp", "otlp")
     } else {
         ("prometheus", "none")
@@ -37,10 +39,36 @@ pub(crate) fn start(directives: &str) -> Result<Guard> {
 
 /// Where `/metrics` is, as the environment says.
 pub(crate) fn metrics_url() -> String {
-    let variable = |name, otherwise: &str| env::var(name).unwrap_or_else(|_| otherwise.to_owned());
-    let host = variable(PROMETHEUS_HOST, "localhost");
-    let port = variable(PROMETHEUS_PORT, "9464");
-    format!("http://{host}:{port}/metrics")
+    let host = variable(PROMETHEUS_HOST).unwrap_or_else(|| "localhost".to_owned());
+    let port = variable(PROMETHEUS_PORT).unwrap_or_else(|| "9464".to_owned());
+    match host.parse::<Ipv6Addr>() {
+        Ok(host) => format!("http://[{host}]:{port}/metrics"),
+        Err(_) => format!("http://{host}:{port}/metrics"),
+    }
+}
+
+/// What a variable says. What is empty is not set, as `setup` has it.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let value = env::var(name).ok()?.trim().to_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+/// Whatever leads telemetry elsewhere, or changes what comes: not told to this program.
+/// Where `/metrics` is and what the resource says is left to it.
+pub(crate) fn forget_variables(program: &mut Command) {
+    const KEPT: [&str; 4] = [
+        PROMETHEUS_HOST,
+        PROMETHEUS_PORT,
+        "OTEL_SERVICE_NAME",
+        "OTEL_RESOURCE_ATTRIBUTES",
+    ];
+    for (name, _) in env::vars_os() {
+        let known = name.to_string_lossy();
+        let is_of_telemetry = known.starts_with("OTEL_") || known == "TRACING_METER";
+        if is_of_telemetry && !KEPT.contains(&&*known) {
+            program.env_remove(name);
+        }
+    }
 }
 
 /// A key is found in less than a statement takes.
