@@ -2,6 +2,8 @@
 #![cfg(feature = "setup")]
 #![allow(clippy::print_stdout, reason = "a process says what it has done")]
 
+#[path = "support/addresses.rs"]
+mod addresses;
 #[allow(dead_code, reason = "the examples need more of it")]
 #[path = "../examples/support/receiver.rs"]
 mod receiver;
@@ -15,6 +17,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
+use addresses::{own_address, own_port};
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
@@ -146,7 +149,7 @@ async fn everything_arrives_over_http() -> Result {
     let receiver = Receiver::start_http().await?;
     let program = program("drop")
         // Not for what is on the same machine.
-        .env("http_proxy", format!("http://127.0.0.1:{}", free_port()))
+        .env("http_proxy", nobody())
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             format!("http://{}", receiver.address()),
@@ -386,12 +389,10 @@ async fn a_process_exports_by_itself_as_often_as_it_is_told() -> Result {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_down_is_reported_and_counted() -> Result {
     let program = program("render")
-        .env(
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            format!("http://127.0.0.1:{}", free_port()),
-        )
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", nobody())
         .env("OTEL_METRICS_EXPORTER", "prometheus")
-        .env("OTEL_EXPORTER_PROMETHEUS_PORT", free_port());
+        .env("OTEL_EXPORTER_PROMETHEUS_HOST", own_address())
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", own_port());
 
     let ended = program.run().await?.succeeds();
 
@@ -413,10 +414,7 @@ async fn what_was_lost_is_an_error_of_shutting_down() -> Result {
     for protocol in ["grpc", "http/protobuf"] {
         let program = program("shutdown")
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-            .env(
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                format!("http://127.0.0.1:{}", free_port()),
-            );
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", nobody());
 
         let ended = program.run().await?;
 
@@ -835,7 +833,12 @@ impl Ended {
     }
 }
 
-/// One that nobody listens at, now.
+/// A collector that is down.
+fn nobody() -> String {
+    format!("http://{}:{}", own_address(), own_port())
+}
+
+/// One of the default host that nobody listens at, now.
 fn free_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port().to_string()
