@@ -43,6 +43,10 @@ pub trait Convention: Send + Sync + 'static {
 }
 
 /// What one callsite feeds.
+///
+/// A callsite may have several fields of one name, `info!(n = 1, n = 2)`: what a recipe says
+/// of a name goes for each of them. Each value is measured; of a label the last one counts,
+/// of a help text or a unit the first one.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Recipe {
@@ -111,6 +115,12 @@ impl Recipe {
             says,
         });
         self
+    }
+
+    /// Whether something is measured by how a span ends.
+    pub(crate) fn has_outcome(&self) -> bool {
+        let mut sources = self.measures.iter().map(|measure| measure.source);
+        sources.any(|source| matches!(source, Source::Closed | Source::Duration))
     }
 
     pub(crate) fn merge(&mut self, other: Self) {

@@ -19,6 +19,7 @@ mod debts;
 mod directives;
 mod filter;
 mod inheritance;
+mod open_span;
 mod others;
 mod span_table;
 mod spans;
@@ -112,9 +113,7 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        if let Some(open) = self.spans.find(id) {
-            self.spans.record(open, id, values, &ctx);
-        }
+        self.spans.record(id, values, &ctx);
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -125,8 +124,8 @@ where
         if is_inside_a_sink() {
             return self.meter.reject_reentrant(plan);
         }
-        if plan.fails_its_span {
-            self.spans.fail_span_of(event, &ctx);
+        if let Some(place) = plan.fails {
+            self.spans.fail_span_of(event, place, &ctx);
         }
         self.meter.event(plan, event, |labels| {
             self.spans.inherit_into_event(plan, event, &ctx, labels);
@@ -142,9 +141,7 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if let Some(open) = self.spans.find(&id) {
-            self.spans.close(open, &id, &ctx);
-        }
+        self.spans.close(&id, &ctx);
     }
 
     #[allow(

@@ -135,6 +135,7 @@ mod series;
 #[cfg(feature = "setup")]
 pub mod setup;
 mod sink;
+mod span_place;
 mod value;
 
 pub use boundaries::Boundaries;

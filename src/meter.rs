@@ -10,8 +10,14 @@ use crate::catalog::Catalog;
 use crate::convention::{Convention, Recipe};
 use crate::labels::LabelBuf;
 use crate::once_map::Position;
-use crate::plan::{LabelRules, Plan, compile, is_of_interest};
+use crate::plan::{CodePlace, LabelRules, Plan, compile, is_of_interest};
 use crate::problem::Reason;
+
+mod level_hint;
+mod span_places;
+
+use level_hint::LevelHint;
+use span_places::SpanPlaces;
 
 /// Turns callsites into plans, and what is recorded there into measurements.
 pub(crate) struct Meter {
@@ -20,8 +26,13 @@ pub(crate) struct Meter {
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
-    callsites: CallsiteMap<Option<Box<Callsite>>>,
+    pub(crate) level_hint: LevelHint,
+    span_places: SpanPlaces,
+    callsites: CallsiteMap<MaybeOfInterest>,
 }
+
+/// Set if a callsite is of interest, which it may become when another one is seen.
+type MaybeOfInterest = OnceLock<Box<Callsite>>;
 
 /// Where a plan is, for spans to keep.
 pub(crate) type PlanPosition = Position;
@@ -43,12 +54,19 @@ impl Meter {
         catalog: Arc<Catalog>,
         is_inert: bool,
     ) -> Self {
+        let most_verbose = if is_inert {
+            LevelFilter::OFF
+        } else {
+            most_verbose(&directives)
+        };
         Self {
             conventions,
             directives,
             rules,
             catalog,
             is_inert,
+            level_hint: LevelHint::new(most_verbose),
+            span_places: SpanPlaces::default(),
             callsites: CallsiteMap::new(),
         }
     }
@@ -73,28 +91,23 @@ impl Meter {
     ) -> &'a Plan {
         let Self { rules, catalog, .. } = self;
         let compile = || compile(metadata, &callsite.recipe, rules, catalog);
-        callsite.plan.get_or_init(compile)
+        let plan = callsite.plan.get_or_init(compile);
+        if plan.moments.have_outcome() {
+            let has_changed = self.span_places.has_changed();
+            self.level_hint.want_outcomes(has_changed);
+        }
+        plan
     }
 
     /// The plan that was found before.
     #[inline(always)]
     pub(crate) fn plan_at(&self, position: PlanPosition) -> Option<&Plan> {
-        self.callsites.at(position)?.as_ref()?.plan.get()
+        self.callsites.at(position)?.get()?.plan.get()
     }
 
     /// Whether a callsite is to be measured.
     pub(crate) fn is_of_interest(&self, metadata: &'static Metadata<'static>) -> bool {
         self.callsite(metadata).is_some()
-    }
-
-    /// The most verbose level that may be measured.
-    pub(crate) fn max_level(&self) -> LevelFilter {
-        if self.is_inert {
-            return LevelFilter::OFF;
-        }
-        let levels = self.directives.iter().map(|(_, level)| level);
-        let default = self.directives.default_level().into_iter();
-        levels.chain(default).max().unwrap_or(LevelFilter::OFF)
     }
 
     /// Counts, without calling a sink, that something was emitted inside one.
@@ -130,31 +143,63 @@ impl Meter {
         let (position, callsite) = self
             .callsites
             .get_or_insert_with(metadata, || self.recognise(metadata));
-        Some((position, callsite.as_deref()?))
+        Some((position, callsite.get()?))
     }
 
-    fn recognise(&self, metadata: &'static Metadata<'static>) -> Option<Box<Callsite>> {
-        if !self.may_measure(metadata) {
-            return None;
-        }
-        let mut recipe = Recipe::new();
-        for convention in &self.conventions {
-            if let Some(found) = convention.recognise(metadata) {
-                recipe.merge(found);
-            }
-        }
-        is_of_interest(metadata, &recipe, &self.rules).then(|| {
-            let plan = OnceLock::new();
-            Box::new(Callsite { recipe, plan })
-        })
-    }
-
-    fn may_measure(&self, metadata: &Metadata<'_>) -> bool {
+    fn recognise(&self, metadata: &'static Metadata<'static>) -> MaybeOfInterest {
         // The SDK logs while it holds its locks.
-        let of_the_sdk = metadata.target().starts_with("opentelemetry");
-        let enabled = self
-            .directives
-            .would_enable(metadata.target(), metadata.level());
-        !self.is_inert && !of_the_sdk && enabled
+        if self.is_inert || metadata.target().starts_with("opentelemetry") {
+            return MaybeOfInterest::new();
+        }
+        let (target, level) = (metadata.target(), metadata.level());
+        let recipe = if self.directives.would_enable(target, level) {
+            self.recipe(metadata)
+        } else {
+            None
+        };
+        let is_for_outcomes = match &recipe {
+            _ if metadata.is_event() => CodePlace::of_failed_span(metadata).is_some(),
+            Some(recipe) if recipe.has_outcome() => {
+                self.tell_apart(metadata);
+                true
+            }
+            _ => self.span_places.add_unmeasured(metadata),
+        };
+        if recipe.is_none() && !is_for_outcomes {
+            return MaybeOfInterest::new();
+        }
+        MaybeOfInterest::from(Callsite::new(recipe.unwrap_or_default()))
     }
+
+    /// What is measured at a callsite, said or given to others.
+    fn recipe(&self, metadata: &'static Metadata<'static>) -> Option<Recipe> {
+        let mut recipe = Recipe::new();
+        let conventions = self.conventions.iter();
+        for found in conventions.filter_map(|it| it.recognise(metadata)) {
+            recipe.merge(found);
+        }
+        is_of_interest(metadata, &recipe, &self.rules).then_some(recipe)
+    }
+
+    /// Follows the spans that could be taken for this one, too.
+    fn tell_apart(&self, metadata: &'static Metadata<'static>) {
+        for other in self.span_places.add_with_outcome(metadata) {
+            let recognise = || self.recognise(other);
+            let (_, callsite) = self.callsites.get_or_insert_with(other, recognise);
+            callsite.get_or_init(|| Callsite::new(Recipe::new()));
+        }
+    }
+}
+
+impl Callsite {
+    fn new(recipe: Recipe) -> Box<Self> {
+        let plan = OnceLock::new();
+        Box::new(Self { recipe, plan })
+    }
+}
+
+fn most_verbose(directives: &Targets) -> LevelFilter {
+    let levels = directives.iter().map(|(_, level)| level);
+    let default = directives.default_level().into_iter();
+    levels.chain(default).max().unwrap_or(LevelFilter::OFF)
 }

@@ -9,11 +9,13 @@ use crate::labels::{LabelBuf, LabelKey, decode};
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
 
+mod code_place;
 mod compile;
 mod fields;
 mod moments;
 mod route;
 
+pub(crate) use code_place::CodePlace;
 pub(crate) use compile::{LabelRules, compile, is_of_interest};
 pub(crate) use fields::{FieldPlan, Recorded};
 use fields::{Rare, Rejected};
@@ -36,8 +38,10 @@ pub(crate) struct Plan {
     pub(crate) carried: Box<[(u8, u8)]>,
     measures: Box<[PlannedMeasure]>,
     pub(crate) moments: Moments,
-    /// An ERROR event with an `error` field: the span it happens in failed.
-    pub(crate) fails_its_span: bool,
+    /// Where it stands in the source.
+    pub(crate) place: Option<CodePlace>,
+    /// The place of the span that failed if this event happens.
+    pub(crate) fails: Option<CodePlace>,
     routes: Routes,
     gatherer: Arc<Gatherer>,
 }
@@ -91,6 +95,14 @@ impl Plan {
         if !labels.has(slot) && !hidden_by.is_some_and(|own| labels.has(own)) {
             labels.set_from(slot, stored, from);
         }
+    }
+
+    /// Whether a span further out may have a label for what is measured here.
+    pub(crate) fn may_inherit_more(&self, labels: &LabelBuf) -> bool {
+        self.inherited.iter().any(|inherited| {
+            let Inherited { slot, hidden_by } = *inherited;
+            !labels.has(slot) && !hidden_by.is_some_and(|own| labels.has(own))
+        })
     }
 
     /// The first measure's name, to name a callsite in a problem.

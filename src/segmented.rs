@@ -37,6 +37,11 @@ impl<T, const FIRST: usize> Segmented<T, FIRST> {
         &places[at]
     }
 
+    /// All places that were ever allocated.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.segments.iter().filter_map(OnceLock::get).flatten()
+    }
+
     /// The segments start at 0, FIRST, 2 * FIRST, 4 * FIRST and so on.
     #[inline]
     fn place(index: u32) -> (usize, usize) {

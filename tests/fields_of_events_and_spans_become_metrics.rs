@@ -2,15 +2,9 @@
 
 mod support;
 
-use support::{measure, measure_with, under};
+use support::{measure, measure_with};
 use tracing::field::Empty;
-use tracing::{
-    Level, Span, debug, debug_span, error, event, info, info_span, instrument, span, trace,
-};
-use tracing_meter::MemorySink;
-use tracing_subscriber::Registry;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing::{Level, Span, debug, error, event, info, info_span, instrument, span, trace};
 
 #[test]
 fn each_prefix_on_an_event_feeds_its_instrument() {
@@ -295,42 +289,43 @@ fn the_outcome_is_an_error_when_the_span_records_one() {
 }
 
 #[test]
-fn whether_an_unmeasured_span_is_enabled_changes_no_outcome() {
-    for filter in [LevelFilter::OFF, LevelFilter::TRACE] {
-        let memory = MemorySink::new();
-        let meter = tracing_meter::builder()
-            .sink(memory.clone())
-            .build()
-            .unwrap();
-        let other = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::sink)
-            .with_filter(filter);
-        under(Registry::default().with(meter).with(other), || {
-            let _outer = info_span!("outer", calls.outer = Empty).entered();
-            debug_span!("detail").in_scope(|| error!(error = "boom"));
-        });
-        let failed = memory.snapshot().value("outer", &[("outcome", "error")]);
-        assert_eq!(failed, Some(1.0), "{filter}");
-    }
+fn a_field_that_is_named_twice_counts_twice() {
+    let measured = measure(|| {
+        info!(monotonic_counter.a = 1, monotonic_counter.a = 2);
+        info!(histogram.h = 1, monotonic_counter.b = 5, histogram.h = 2);
+        info!(monotonic_counter.c = 1, monotonic_counter.c = -1);
+        let span = info_span!(
+            "s",
+            started.s = Empty,
+            started.s = Empty,
+            histogram.late = 1,
+            histogram.late = 3
+        );
+        drop(span);
+    });
+    assert_eq!(measured.value("a", &[]), Some(3.0));
+    assert_eq!(measured.snapshot.samples("h", &[]), [1.0, 2.0]);
+    assert_eq!(measured.value("b", &[]), Some(5.0));
+    assert_eq!(measured.value("c", &[]), Some(1.0));
+    assert_eq!(measured.value("s", &[]), Some(2.0));
+    assert_eq!(measured.snapshot.samples("late", &[]), [1.0, 3.0]);
+    assert_eq!(measured.problems(), ["negative c 1"]);
 }
 
 #[test]
-fn an_error_event_fails_the_measured_span_it_happens_in_and_no_other() {
+fn of_a_label_that_is_named_twice_the_last_value_counts() {
     let measured = measure(|| {
-        let outer = info_span!("outer", calls.outer = Empty).entered();
-        let inner = info_span!("inner", calls.inner = Empty).entered();
-        error!(error = "boom", "directly in the inner span");
-        error!("an error event without an error field fails nothing");
-        drop(inner);
-        drop(outer);
-        let sibling = info_span!("sibling", calls.sibling = Empty);
-        error!(parent: &sibling, error = %"boom");
+        info!(monotonic_counter.n = 1, k = 1, k = 2);
+        let _span = info_span!("s", calls.s = Empty, label.k = "a", label.k = "b");
     });
-    assert_eq!(measured.value("inner", &[("outcome", "error")]), Some(1.0));
-    assert_eq!(measured.value("outer", &[("outcome", "ok")]), Some(1.0));
+    assert_eq!(measured.value("n", &[("k", "2")]), Some(1.0));
     assert_eq!(
-        measured.value("sibling", &[("outcome", "error")]),
+        measured.value("s", &[("k", "b"), ("outcome", "ok")]),
         Some(1.0)
+    );
+    assert_eq!(
+        measured.problems(),
+        ["label_collision n 0", "label_collision s 0"]
     );
 }
 
@@ -351,19 +346,6 @@ fn a_panic_is_an_outcome_and_a_span_of_a_destructor_is_not_its_victim() {
     });
     assert_eq!(measured.value("job", &[("outcome", "panic")]), Some(1.0));
     assert_eq!(measured.value("cleanup", &[("outcome", "ok")]), Some(1.0));
-}
-
-#[test]
-fn a_span_that_only_carries_labels_keeps_no_error_from_the_measured_one() {
-    let measured = measure_with(
-        |builder| builder.inherited_labels(["tenant"]),
-        || {
-            let _outer = info_span!("outer", calls.job = Empty).entered();
-            let _inner = info_span!("inner", tenant = "acme").entered();
-            error!(error = "boom");
-        },
-    );
-    assert_eq!(measured.value("job", &[("outcome", "error")]), Some(1.0));
 }
 
 #[test]

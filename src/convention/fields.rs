@@ -1,5 +1,7 @@
 //! The convention of field names: the crate's public contract.
 
+use std::collections::HashSet;
+
 use tracing_core::Metadata;
 
 use super::{Convention, Measure, Recipe};
@@ -31,56 +33,63 @@ pub struct FieldConvention;
 
 impl Convention for FieldConvention {
     fn recognise(&self, callsite: &Metadata<'static>) -> Option<Recipe> {
-        let recipe = callsite
-            .fields()
-            .iter()
-            .fold(Recipe::new(), |recipe, field| {
-                read(recipe, field.name(), callsite.is_span())
-            });
+        let (mut recipe, mut seen) = (Recipe::new(), HashSet::new());
+        for field in callsite.fields() {
+            let name = field.name();
+            let known = Known::of(name, callsite.is_span());
+            // A recipe speaks of all fields of a name at once.
+            if seen.insert(name) || matches!(known, Known::OfTheSpan(_)) {
+                recipe = known.add_to(recipe, name);
+            }
+        }
         let measures = !recipe.measures.is_empty() || !recipe.docs.is_empty();
         let labelled_span = callsite.is_span() && !recipe.labels.is_empty();
         (measures || labelled_span).then_some(recipe)
     }
 }
 
-fn read(recipe: Recipe, field: &'static str, on_span: bool) -> Recipe {
-    let known = field.split_once('.').and_then(|(prefix, name)| {
-        let measure = match prefix {
-            "monotonic_counter" => Measure::field(Kind::Counter, name, field),
-            "counter" => Measure::field(Kind::UpDownCounter, name, field),
-            "gauge" => Measure::field(Kind::Gauge, name, field),
-            "histogram" => Measure::field(Kind::Histogram, name, field),
-            "increase" => Measure::rise(name, field),
-            "decrease" => Measure::fall(name, field),
-            "started" if on_span => Measure::opened(name),
-            "calls" if on_span => Measure::closed(name),
-            "in_flight" if on_span => Measure::in_flight(name),
-            "duration" if on_span => Measure::duration(name),
-            "describe" => return Some(Known::Help(name)),
-            "unit" => return Some(Known::Unit(name)),
-            "label" => return Some(Known::Label(name)),
-            "log" if !on_span => return Some(Known::Nothing),
-            _ => return None,
-        };
-        Some(Known::Measure(measure))
-    });
-    match known {
-        Some(Known::Measure(measure)) => recipe.measure(measure),
-        Some(Known::Help(metric)) => recipe.help(field, metric),
-        Some(Known::Unit(metric)) => recipe.unit(field, metric),
-        Some(Known::Label(key)) => recipe.label(field, key),
-        Some(Known::Nothing) => recipe,
-        None if on_span || field == "message" => recipe,
-        None => recipe.label(field, field),
-    }
-}
-
-/// What a field with a known prefix is.
+/// What a field is, by its name.
 enum Known {
-    Measure(Measure),
+    /// Its value is measured.
+    Value(Measure),
+    /// Its span is measured.
+    OfTheSpan(Measure),
     Help(&'static str),
     Unit(&'static str),
     Label(&'static str),
-    /// Where a record of the `log` crate comes from.
     Nothing,
+}
+
+impl Known {
+    fn of(field: &'static str, on_span: bool) -> Self {
+        let (prefix, name) = field.split_once('.').unwrap_or(("", field));
+        match prefix {
+            "monotonic_counter" => Self::Value(Measure::field(Kind::Counter, name, field)),
+            "counter" => Self::Value(Measure::field(Kind::UpDownCounter, name, field)),
+            "gauge" => Self::Value(Measure::field(Kind::Gauge, name, field)),
+            "histogram" => Self::Value(Measure::field(Kind::Histogram, name, field)),
+            "increase" => Self::Value(Measure::rise(name, field)),
+            "decrease" => Self::Value(Measure::fall(name, field)),
+            "started" if on_span => Self::OfTheSpan(Measure::opened(name)),
+            "calls" if on_span => Self::OfTheSpan(Measure::closed(name)),
+            "in_flight" if on_span => Self::OfTheSpan(Measure::in_flight(name)),
+            "duration" if on_span => Self::OfTheSpan(Measure::duration(name)),
+            "describe" => Self::Help(name),
+            "unit" => Self::Unit(name),
+            "label" => Self::Label(name),
+            // `log.` says where a record of the `log` crate comes from.
+            _ if on_span || prefix == "log" || field == "message" => Self::Nothing,
+            _ => Self::Label(field),
+        }
+    }
+
+    fn add_to(self, recipe: Recipe, field: &'static str) -> Recipe {
+        match self {
+            Self::Value(measure) | Self::OfTheSpan(measure) => recipe.measure(measure),
+            Self::Help(metric) => recipe.help(field, metric),
+            Self::Unit(metric) => recipe.unit(field, metric),
+            Self::Label(key) => recipe.label(field, key),
+            Self::Nothing => recipe,
+        }
+    }
 }

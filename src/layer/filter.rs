@@ -16,9 +16,6 @@ use crate::meter::Meter;
 /// something that would drop the next event (tokio-rs/tracing#2519).
 pub(super) struct CallsiteFilter {
     meter: Arc<Meter>,
-    /// Whether the subscriber has seen that this is a per-layer filter. Around a
-    /// `reload::Layer` it cannot.
-    is_visible: AtomicBool,
     /// Whether the subscriber can be asked while it asks us: a `reload::Layer`
     /// between would wait for itself.
     is_reachable: AtomicBool,
@@ -29,26 +26,22 @@ impl CallsiteFilter {
     pub(super) fn new(meter: Arc<Meter>) -> Self {
         Self {
             meter,
-            is_visible: AtomicBool::new(false),
             is_reachable: AtomicBool::new(false),
             others: Others::default(),
         }
     }
 
     pub(super) fn set_visible(&self) {
-        self.is_visible.store(true, Ordering::Relaxed);
+        self.meter.level_hint.set_heard();
     }
 
     pub(super) fn set_reachable(&self) {
         self.is_reachable.store(true, Ordering::Relaxed);
     }
 
-    fn is_visible(&self) -> bool {
-        self.is_visible.load(Ordering::Relaxed)
-    }
-
     pub(super) fn set_subscriber(&self, subscriber: &Dispatch) {
         self.others.set_subscriber(subscriber);
+        self.meter.level_hint.set_subscriber(subscriber);
     }
 }
 
@@ -68,9 +61,7 @@ impl<S> Filter<S> for CallsiteFilter {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // The hint of a layer that does not look like a filter counts for all
-        // layers together.
-        self.is_visible().then(|| self.meter.max_level())
+        self.meter.level_hint.get()
     }
 }
 

@@ -1,10 +1,15 @@
-//! The labels that enclosing spans give to what is measured inside them.
+//! The spans around what is measured, and the labels that they give.
+//!
+//! Each span remembers the nearest measured span around it, once somebody asked: the
+//! registry takes some fifty nanoseconds for each step outwards.
 
-use tracing_core::span::Id;
+use smallvec::SmallVec;
+use tracing_core::span::{Attributes, Id};
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::LookupSpan;
 
+use super::open_span::{OpenSpan, Outer};
 use super::spans::Spans;
 use crate::labels::LabelBuf;
 use crate::plan::Plan;
@@ -22,51 +27,193 @@ impl Spans {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         if self.inherits() {
-            self.inherit(plan, ctx.event_span(event), labels);
+            let innermost = self.innermost(event_span(event, ctx), ctx);
+            self.inherit(plan, innermost, ctx, labels);
         }
     }
 
-    /// A span's own labels with those of the spans around it, if any are inherited.
+    /// A span's own labels with those of the spans around it, if any span there gives some.
     pub(super) fn with_inherited<S>(
         &self,
         plan: &Plan,
         own: &LabelBuf,
-        id: &Id,
+        outer: Outer,
         ctx: &Context<'_, S>,
     ) -> Option<LabelBuf>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        if !self.inherits() {
+        let Outer::Some(outer) = outer else {
             return None;
+        };
+        let mut labels = None;
+        self.each_outwards(Some(outer), ctx, |open, around| {
+            if around.carried.is_empty() {
+                return true;
+            }
+            let labels = labels.get_or_insert_with(|| own.clone());
+            give(open, around, plan, labels);
+            plan.may_inherit_more(labels)
+        });
+        labels
+    }
+
+    /// The measured span around one that opens, if labels are inherited.
+    #[inline]
+    pub(super) fn outer_of_new<S>(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Outer
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if !self.inherits() {
+            return Outer::Unknown;
         }
-        let mut labels = own.clone();
-        let parent = ctx.span(id).and_then(|span| span.parent());
-        self.inherit(plan, parent, &mut labels);
-        Some(labels)
+        let parent = match attrs.parent() {
+            None if attrs.is_contextual() => ctx.current_span().id().map(Id::into_u64),
+            parent => parent.map(Id::into_u64),
+        };
+        self.innermost(parent, ctx).into()
+    }
+
+    /// The measured span around one that is open, if labels are inherited.
+    #[inline]
+    pub(super) fn outer_of<S>(&self, open: &OpenSpan, id: u64, ctx: &Context<'_, S>) -> Outer
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        match open.outer() {
+            Outer::Unknown if self.inherits() => self.look_outwards(id, ctx).into(),
+            known => known,
+        }
+    }
+
+    /// Calls with each measured span around an event, and its plan, from the innermost
+    /// outwards, as long as the call says so.
+    pub(super) fn each_around<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        call: impl FnMut(&OpenSpan, &Plan) -> bool,
+    ) where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let innermost = self.innermost(event_span(event, ctx), ctx);
+        self.each_outwards(innermost, ctx, call);
+    }
+
+    pub(super) fn inherits(&self) -> bool {
+        !self.meter.rules.inherited.is_empty()
     }
 
     /// Walks outwards: what an inner span gives hides what an outer one would.
-    fn inherit<'a, S>(&self, plan: &Plan, innermost: Option<SpanRef<'a, S>>, labels: &mut LabelBuf)
-    where
-        S: LookupSpan<'a>,
+    fn inherit<S>(
+        &self,
+        plan: &Plan,
+        innermost: Option<u64>,
+        ctx: &Context<'_, S>,
+        labels: &mut LabelBuf,
+    ) where
+        S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let mut span = innermost;
-        while let Some(here) = span {
-            if let Some((open, outer)) = self.find(&here.id())
-                && !outer.carried.is_empty()
-            {
-                open.with_labels(outer, |stored| {
-                    for (from, position) in &outer.carried {
-                        plan.inherit(*position, stored, *from, labels);
-                    }
-                });
+        self.each_outwards(innermost, ctx, |open, around| {
+            if around.carried.is_empty() {
+                return true;
             }
-            span = here.parent();
+            give(open, around, plan, labels);
+            plan.may_inherit_more(labels)
+        });
+    }
+
+    fn each_outwards<S>(
+        &self,
+        innermost: Option<u64>,
+        ctx: &Context<'_, S>,
+        mut call: impl FnMut(&OpenSpan, &Plan) -> bool,
+    ) where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let mut next = innermost;
+        while let Some(id) = next {
+            let outer = self.with_span(id, |open, plan| {
+                if call(open, plan) {
+                    open.outer()
+                } else {
+                    Outer::None
+                }
+            });
+            next = match outer {
+                Some(Outer::Some(outer)) => Some(outer),
+                Some(Outer::Unknown) => self.look_outwards(id, ctx),
+                Some(Outer::None) | None => None,
+            };
         }
     }
 
-    fn inherits(&self) -> bool {
-        !self.meter.rules.inherited.is_empty()
+    /// The innermost measured span, from this one outwards.
+    #[inline]
+    fn innermost<S>(&self, span: Option<u64>, ctx: &Context<'_, S>) -> Option<u64>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let id = span?;
+        if self.table.is_open(id) {
+            return Some(id);
+        }
+        match self.table.outer(id) {
+            Outer::Some(outer) => Some(outer),
+            Outer::None => None,
+            Outer::Unknown => self.look_outwards(id, ctx),
+        }
+    }
+
+    /// Asks the registry, and remembers the answer for every span on the way.
+    #[cold]
+    fn look_outwards<S>(&self, id: u64, ctx: &Context<'_, S>) -> Option<u64>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let mut passed: SmallVec<[u64; 16]> = SmallVec::new();
+        passed.push(id);
+        let mut around = ctx.span(&Id::from_u64(id))?.parent();
+        let mut found = None;
+        while let Some(span) = around {
+            let at = span.id().into_u64();
+            if self.table.is_open(at) {
+                found = Some(at);
+                break;
+            }
+            match self.table.outer(at) {
+                Outer::Unknown => passed.push(at),
+                Outer::None => break,
+                Outer::Some(outer) => {
+                    found = Some(outer);
+                    break;
+                }
+            }
+            around = span.parent();
+        }
+        for id in passed {
+            self.table.set_outer(id, found.into());
+        }
+        found
+    }
+}
+
+/// What a span gives to what is measured inside it.
+fn give(open: &OpenSpan, around: &Plan, plan: &Plan, labels: &mut LabelBuf) {
+    open.with_labels(around, |stored| {
+        for (from, position) in &around.carried {
+            plan.inherit(*position, stored, *from, labels);
+        }
+    });
+}
+
+/// The span in which an event happens.
+fn event_span<S>(event: &Event<'_>, ctx: &Context<'_, S>) -> Option<u64>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    match event.parent() {
+        None if event.is_contextual() => ctx.current_span().id().map(Id::into_u64),
+        parent => parent.map(Id::into_u64),
     }
 }

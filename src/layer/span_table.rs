@@ -1,313 +1,533 @@
-//! What open spans carry, in a table beside the registry.
+//! Open spans by id: what each of them carries, and which measured span is around it.
 //!
-//! The registry's own extensions would do, but cost a map look-up, a lock and
-//! an allocation more for each span, and two layers of one type share them.
+//! The registry's own extensions would do, but cost a map look-up, a lock and an
+//! allocation more for each span, and two layers of one type share them.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use crate::labels::LabelBuf;
-use crate::meter::PlanPosition;
+use super::open_span::{OpenSpan, Outer};
 use crate::no_poison::NoPoison;
-use crate::plan::{KeptSeries, Plan, Route, RoutePosition};
+use crate::segmented::Segmented;
+use crate::span_place::SpanPlace;
 
-/// The span failed.
-pub(super) const FAILED: u8 = 1;
-/// A panic left the span.
-pub(super) const PANICKED: u8 = 2;
-/// Its exits are of interest.
-pub(super) const TIMED: u8 = 4;
-/// It was opened while its thread was panicking already.
-pub(super) const OPENED_IN_PANIC: u8 = 8;
-/// Its in-flight series are those of the route that it opened on.
-pub(super) const ON_ROUTE: u8 = 16;
-/// Its labels are not those of that route.
-pub(super) const LABELS_APART: u8 = 32;
+mod far;
 
-const FREE: u64 = 0;
-/// How many slots of a segment a span may take: half a cache line of ids.
-const GROUP: usize = 4;
-/// In groups, as below.
-const FIRST_SEGMENT: usize = 128;
-const GROWTH: usize = 4;
-const LARGEST_SEGMENT: usize = 16 * 1024;
+use far::Far;
 
-/// The registry's span ids hold the index inside a thread's pages, then the
-/// thread, then a generation.
-const THREAD_SHIFT: u32 = 38;
-const THREAD_STRIDE: u64 = 61;
+/// How many spans share a block.
+const BLOCK: usize = 64;
+/// So many blocks of each thread stay for good: 72 kB, if all of them were ever needed.
+const NEAR_BLOCKS: usize = 16;
+/// The threads that stand in place: one load less for each span.
+const FIRST_THREADS: usize = 16;
+/// An id beyond this is not one of `tracing-subscriber`'s registry.
+const MOST_BLOCKS: u64 = 1 << 20;
 
-/// Open spans by id.
+/// The spans that are open and measured, laid out as the registry lays out its own: by
+/// thread, block and slot. A tag says which span stands in a slot, so that looking at one
+/// place finds a span, or tells that it is not measured, whatever was open before.
 ///
-/// A span has one group of slots in each segment and takes the first that is
-/// free. Segments are added, never removed, so that finding a span takes no lock.
+/// Invariant: a slot is of the span whose generation its tag has, and has an owner from
+/// the span's opening to its close. Only the tag is read of a slot that is another's.
 #[derive(Default)]
 pub(super) struct SpanTable {
-    first: OnceLock<Segment>,
+    first: [OfThread; FIRST_THREADS],
+    more: Segmented<OfThread, FIRST_THREADS>,
+    elsewhere: Elsewhere,
 }
 
-struct Segment {
-    groups: Box<[Group]>,
-    next: OnceLock<Box<Segment>>,
-}
-
-/// The slots that a span may take, and whose they are.
+/// The places of the spans that one thread opens.
 #[derive(Default)]
-struct Group {
-    ids: [AtomicU64; GROUP],
-    slots: [Slot; GROUP],
+struct OfThread {
+    near: [OnceLock<Box<Block>>; NEAR_BLOCKS],
+    far: OnceLock<Box<Far>>,
 }
 
-/// The place of a span.
-///
-/// Whoever has a span's id has it from where the span was opened, which happened
-/// after its slot was filled: so nothing here needs an order of its own.
+/// Places of spans with neighbouring indices.
+struct Block {
+    tags: [AtomicU32; BLOCK],
+    slots: [OpenSpan; BLOCK],
+}
+
+/// Spans for which there is no place, by id: another registry may give any ids.
 #[derive(Default)]
-struct Slot {
-    marks: AtomicU8,
-    /// How often it was entered, and not yet left, while its thread was panicking.
-    visits_in_panic: AtomicU8,
-    plan: AtomicU32,
-    route: AtomicU32,
-    opened: AtomicU64,
-    last_exit: AtomicU64,
-    apart: NoPoison<Apart>,
+struct Elsewhere {
+    spans: NoPoison<HashMap<u64, Arc<OpenSpan>>>,
+    len: AtomicUsize,
 }
 
-/// What a span carries that no route has.
-#[derive(Default)]
-struct Apart {
-    /// The words of a `LabelBuf`. The buffer outlives the span, for the slot's next.
-    labels: Vec<u64>,
-    in_flight: KeptSeries,
-}
+const FREE: u32 = 0;
+/// In a tag: the span is measured.
+const OURS: u32 = 1 << 31;
+/// In a tag: the span is not measured, and it is known which measured span is around it.
+const PASSED: u32 = 1 << 30;
 
-/// An open span.
+/// Where a span's slot is, and what its tag says without the marks.
 #[derive(Clone, Copy)]
-pub(super) struct OpenSpan<'a> {
-    id: &'a AtomicU64,
-    slot: &'a Slot,
+struct Place {
+    thread: u32,
+    block: u32,
+    at: usize,
+    generation: u32,
+    /// Its block does not stay, if there is a place at all.
+    is_far: bool,
+    /// There is no place.
+    is_elsewhere: bool,
 }
 
 impl SpanTable {
-    /// A slot for a span that opens.
+    /// Calls with a span, if it is open and measured.
     #[inline(always)]
-    pub(super) fn insert(&self, id: u64) -> OpenSpan<'_> {
-        let mut size = FIRST_SEGMENT;
-        let mut segment = self.first.get_or_init(|| Segment::new(size));
-        loop {
-            if let Some(open) = segment.group(id).all().find(|open| open.take(id)) {
-                return open;
+    pub(super) fn with<R>(&self, id: u64, call: impl FnOnce(&OpenSpan) -> R) -> Option<R> {
+        let place = Place::of(id);
+        if place.is_far {
+            return self.with_far(id, place, call);
+        }
+        match self.near(place) {
+            Some(block) if block.tag(place) == place.generation | OURS => {
+                Some(call(block.slot(place)))
             }
-            size = (size * GROWTH).min(LARGEST_SEGMENT);
-            segment = segment.next.get_or_init(|| Box::new(Segment::new(size)));
+            _ if self.elsewhere.is_empty() => None,
+            _ => self.elsewhere.with(id, call),
         }
     }
 
-    /// The open span, if it is one of ours.
-    #[inline(always)]
-    pub(super) fn get(&self, id: u64) -> Option<OpenSpan<'_>> {
-        let mut segment = self.first.get()?;
-        loop {
-            let found = segment.group(id).all().find(|open| open.is(id));
-            if found.is_some() {
-                return found;
-            }
-            segment = segment.next.get()?;
-        }
-    }
-
-    /// Spans that are still open.
-    pub(super) fn all(&self) -> impl Iterator<Item = OpenSpan<'_>> {
-        let segments =
-            std::iter::successors(self.first.get(), |here| here.next.get().map(AsRef::as_ref));
-        segments
-            .flat_map(|segment| segment.groups.iter().flat_map(Group::all))
-            .filter(|open| !open.is(FREE))
-    }
-}
-
-impl Segment {
-    fn new(size: usize) -> Self {
-        Self {
-            groups: (0..size).map(|_| Group::default()).collect(),
-            next: OnceLock::new(),
-        }
-    }
-
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "masked")]
-    fn group(&self, id: u64) -> &Group {
-        let spread = id.wrapping_add((id >> THREAD_SHIFT).wrapping_mul(THREAD_STRIDE));
-        &self.groups[spread as usize & (self.groups.len() - 1)]
-    }
-}
-
-impl Group {
-    #[inline(always)]
-    fn all(&self) -> impl Iterator<Item = OpenSpan<'_>> {
-        let places = self.ids.iter().zip(&self.slots);
-        places.map(|(id, slot)| OpenSpan { id, slot })
-    }
-}
-
-impl OpenSpan<'_> {
-    #[inline(always)]
-    fn is(self, id: u64) -> bool {
-        self.id.load(Ordering::Relaxed) == id
-    }
-
-    #[inline(always)]
-    fn take(self, id: u64) -> bool {
-        let (taken, not) = (Ordering::Acquire, Ordering::Relaxed);
-        self.is(FREE) && self.id.compare_exchange(FREE, id, taken, not).is_ok()
-    }
-
-    /// Gives the slot back, empty.
-    pub(super) fn release(self) {
-        self.slot.last_exit.store(0, Ordering::Relaxed);
-        self.slot.visits_in_panic.store(0, Ordering::Relaxed);
-        self.id.store(FREE, Ordering::Release);
-    }
-
-    /// Fills the slot. The route counts if the marks say that there is one.
+    /// Whether the span is open and measured.
     #[inline]
-    pub(super) fn fill(self, plan: PlanPosition, route: RoutePosition, opened: u64, marks: u8) {
-        self.slot.plan.store(plan.to_bits(), Ordering::Relaxed);
-        self.slot.route.store(route.to_bits(), Ordering::Relaxed);
-        self.slot.opened.store(opened, Ordering::Relaxed);
-        self.slot.marks.store(marks, Ordering::Relaxed);
+    pub(super) fn is_open(&self, id: u64) -> bool {
+        self.with(id, |_| ()).is_some()
     }
 
-    pub(super) fn plan(self) -> PlanPosition {
-        PlanPosition::from_bits(self.slot.plan.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn opened(self) -> u64 {
-        self.slot.opened.load(Ordering::Relaxed)
-    }
-
-    /// The route of its plan's that it opened on.
+    /// The other span that is measured and stands in this one's place.
+    ///
+    /// In the registry there is none: that span's end was not seen, because somebody held
+    /// the layer back.
     #[inline(always)]
-    pub(super) fn route(self, plan: &Plan) -> Option<&Route> {
-        if !self.is_marked(ON_ROUTE) {
+    pub(super) fn occupant(&self, id: u64) -> Option<u64> {
+        let place = Place::of(id);
+        let tag = self.tag(place);
+        (tag & OURS != 0 && tag != place.generation | OURS).then(|| {
+            let generation = u64::from(tag & !OURS);
+            let of_the_other = SpanPlace {
+                generation,
+                ..SpanPlace::of(id)
+            };
+            of_the_other.id()
+        })
+    }
+
+    /// Adds a span that opens.
+    #[inline(always)]
+    pub(super) fn insert(&self, id: u64, outer: Outer, fill: impl FnOnce(&OpenSpan)) {
+        let place = Place::of(id);
+        let fill = |slot: &OpenSpan| {
+            slot.set_outer(outer);
+            fill(slot);
+        };
+        if place.is_elsewhere || self.tag(place) & OURS != 0 {
+            self.elsewhere.insert(id, fill);
+        } else if place.is_far {
+            self.far_or_new(place)
+                .put(place, place.generation | OURS, fill);
+        } else {
+            self.near_or_new(place)
+                .put(place, place.generation | OURS, fill);
+        }
+    }
+
+    /// Removes a span that closes.
+    #[inline(always)]
+    pub(super) fn remove(&self, id: u64) {
+        self.clear(id, OURS);
+    }
+
+    /// Forgets what is known of a span that closes and is not measured.
+    pub(super) fn forget(&self, id: u64) {
+        self.clear(id, PASSED);
+    }
+
+    /// The measured span around this one, if that was looked for before.
+    pub(super) fn outer(&self, id: u64) -> Outer {
+        let place = Place::of(id);
+        let known = |block: &Block| {
+            let is_known =
+                block.tag(place) & !(OURS | PASSED) == place.generation && block.tag(place) != FREE;
+            is_known.then(|| block.slot(place).outer())
+        };
+        let outer = self.read(place, known).flatten();
+        let elsewhere = || self.elsewhere.with(id, OpenSpan::outer);
+        outer.or_else(elsewhere).unwrap_or(Outer::Unknown)
+    }
+
+    /// Remembers it. What is around a span stays there, and open, as long as the span is.
+    pub(super) fn set_outer(&self, id: u64, outer: Outer) {
+        let place = Place::of(id);
+        let tag = self.tag(place);
+        if place.is_elsewhere || tag & OURS != 0 {
+            let _ = self.with(id, |open| open.set_outer(outer));
+            return;
+        }
+        let fill = |slot: &OpenSpan| slot.set_outer(outer);
+        if place.is_far {
+            self.far_or_new(place)
+                .put(place, place.generation | PASSED, fill);
+        } else {
+            self.near_or_new(place)
+                .put(place, place.generation | PASSED, fill);
+        }
+    }
+
+    /// Calls with each span that is open.
+    pub(super) fn each(&self, mut call: impl FnMut(&OpenSpan)) {
+        let mut of_block = |block: &Block| block.each(&mut call);
+        for thread in self.first.iter().chain(self.more.iter()) {
+            let near = thread.near.iter().filter_map(OnceLock::get);
+            near.for_each(|block| of_block(block));
+            if let Some(far) = thread.far.get() {
+                far.each(&mut of_block);
+            }
+        }
+        self.elsewhere.each(call);
+    }
+
+    #[inline(never)]
+    fn with_far<R>(&self, id: u64, place: Place, call: impl FnOnce(&OpenSpan) -> R) -> Option<R> {
+        if let Some(block) = self.far(place).and_then(|far| far.block(place))
+            && block.tag(place) == place.generation | OURS
+        {
+            return Some(call(block.slot(place)));
+        }
+        if self.elsewhere.is_empty() {
             return None;
         }
-        let position = self.slot.route.load(Ordering::Relaxed);
-        plan.route(RoutePosition::from_bits(position))
+        self.elsewhere.with(id, call)
     }
 
-    pub(super) fn keep_in_flight(self, in_flight: KeptSeries) {
-        self.slot.apart.lock().in_flight = in_flight;
-    }
-
-    /// What was kept. Nothing is, of a span that opened on a route.
-    pub(super) fn take_in_flight(self) -> KeptSeries {
-        std::mem::take(&mut self.slot.apart.lock().in_flight)
-    }
-
-    pub(super) fn keep_labels(self, labels: &LabelBuf) {
-        let mut apart = self.slot.apart.lock();
-        apart.labels.clear();
-        apart.labels.extend_from_slice(labels.as_words());
-        self.mark(LABELS_APART);
-    }
-
-    /// Overwrites its own labels with newer ones, and gives all of them.
-    ///
-    /// Two threads may record at once, so that this is one step.
-    pub(super) fn merge_labels(self, plan: &Plan, newer: &LabelBuf) -> LabelBuf {
-        let mut apart = self.slot.apart.lock();
-        let mut labels = plan.no_labels();
-        match self.labels_on_route(plan) {
-            Some(stored) => labels.set_all(stored),
-            None => labels.set_all(&apart.labels),
+    /// Clears the slot of a span with this mark.
+    #[inline(always)]
+    fn clear(&self, id: u64, mark: u32) {
+        let place = Place::of(id);
+        if place.is_far {
+            return self.clear_far(id, place, mark);
         }
-        labels.set_all(newer.as_words());
-        apart.labels.clear();
-        apart.labels.extend_from_slice(labels.as_words());
-        self.mark(LABELS_APART);
-        labels
-    }
-
-    /// Its own labels, as the words of a `LabelBuf`.
-    pub(super) fn with_labels(self, plan: &Plan, read: impl FnOnce(&[u64])) {
-        match self.labels_on_route(plan) {
-            Some(stored) => read(stored),
-            None => read(&self.slot.apart.lock().labels),
+        match self.near(place) {
+            Some(block) if block.tag(place) == place.generation | mark => block.clear(place),
+            _ if mark == OURS => self.elsewhere.remove(id),
+            _ => {}
         }
     }
 
-    fn labels_on_route(self, plan: &Plan) -> Option<&[u64]> {
-        let route = self.route(plan).filter(|_| !self.is_marked(LABELS_APART))?;
-        Some(route.label_key().words)
+    #[inline(never)]
+    fn clear_far(&self, id: u64, place: Place, mark: u32) {
+        let is_cleared = self.far(place).is_some_and(|far| far.clear(place, mark));
+        if !is_cleared && mark == OURS {
+            self.elsewhere.remove(id);
+        }
     }
 
-    pub(super) fn mark(self, mark: u8) {
-        self.slot.marks.fetch_or(mark, Ordering::Relaxed);
+    #[inline(always)]
+    fn tag(&self, place: Place) -> u32 {
+        self.read(place, |block| block.tag(place)).unwrap_or(FREE)
     }
 
-    pub(super) fn marks(self) -> u8 {
-        self.slot.marks.load(Ordering::Relaxed)
+    #[inline(always)]
+    fn read<R>(&self, place: Place, read: impl FnOnce(&Block) -> R) -> Option<R> {
+        if place.is_far {
+            let block = self.far(place)?.block(place)?;
+            return Some(read(&block));
+        }
+        self.near(place).map(read)
     }
 
-    pub(super) fn is_marked(self, mark: u8) -> bool {
-        self.marks() & mark != 0
+    #[inline(always)]
+    fn near(&self, place: Place) -> Option<&Block> {
+        let block = self.thread(place)?.near.get(place.block as usize)?;
+        block.get().map(AsRef::as_ref)
     }
 
-    pub(super) fn visit_in_panic(self) {
-        self.slot.visits_in_panic.fetch_add(1, Ordering::Relaxed);
+    #[inline(always)]
+    fn near_or_new(&self, place: Place) -> &Block {
+        self.near(place).unwrap_or_else(|| {
+            let block = &self.thread_or_new(place).near[place.block as usize];
+            block.get_or_init(Box::default)
+        })
     }
 
-    /// Whether what is left was entered during the panic, too.
-    pub(super) fn ends_visit_in_panic(self) -> bool {
-        let less = |visits: u8| visits.checked_sub(1);
-        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
-        let visits = &self.slot.visits_in_panic;
-        visits.fetch_update(set, get, less).is_ok()
+    fn far(&self, place: Place) -> Option<&Far> {
+        if place.is_elsewhere {
+            return None;
+        }
+        self.thread(place)?.far.get().map(AsRef::as_ref)
     }
 
-    pub(super) fn set_last_exit(self, at: u64) {
-        self.slot.last_exit.store(at, Ordering::Relaxed);
+    fn far_or_new(&self, place: Place) -> &Far {
+        self.thread_or_new(place).far.get_or_init(Box::default)
     }
 
-    /// When the span was left for the last time, if it ever was.
-    pub(super) fn last_exit(self) -> Option<u64> {
-        Some(self.slot.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    #[inline(always)]
+    fn thread(&self, place: Place) -> Option<&OfThread> {
+        let first = self.first.get(place.thread as usize);
+        first.or_else(|| self.more.get(place.thread))
+    }
+
+    #[cold]
+    fn thread_or_new(&self, place: Place) -> &OfThread {
+        let first = self.first.get(place.thread as usize);
+        first.unwrap_or_else(|| self.more.get_or_grow(place.thread))
+    }
+}
+
+impl Place {
+    #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "beyond the bounds it is not used"
+    )]
+    const fn of(id: u64) -> Self {
+        let SpanPlace {
+            index,
+            thread,
+            generation,
+        } = SpanPlace::of(id);
+        let block = index / BLOCK as u64;
+        let is_elsewhere = block >= MOST_BLOCKS || generation >= PASSED as u64;
+        Self {
+            thread: thread as u32,
+            block: block as u32,
+            at: index as usize % BLOCK,
+            generation: generation as u32,
+            is_far: block >= NEAR_BLOCKS as u64 || is_elsewhere,
+            is_elsewhere,
+        }
+    }
+}
+
+impl Block {
+    #[inline(always)]
+    fn tag(&self, place: Place) -> u32 {
+        self.tags[place.at % BLOCK].load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn slot(&self, place: Place) -> &OpenSpan {
+        &self.slots[place.at % BLOCK]
+    }
+
+    #[inline(always)]
+    fn put(&self, place: Place, tag: u32, fill: impl FnOnce(&OpenSpan)) {
+        fill(self.slot(place));
+        self.tags[place.at % BLOCK].store(tag, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn clear(&self, place: Place) {
+        self.slot(place).clear();
+        self.tags[place.at % BLOCK].store(FREE, Ordering::Release);
+    }
+
+    fn each(&self, mut call: impl FnMut(&OpenSpan)) {
+        for (tag, slot) in self.tags.iter().zip(&self.slots) {
+            if tag.load(Ordering::Acquire) & OURS != 0 {
+                call(slot);
+            }
+        }
+    }
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self {
+            tags: [const { AtomicU32::new(FREE) }; BLOCK],
+            slots: std::array::from_fn(|_| OpenSpan::default()),
+        }
+    }
+}
+
+impl Elsewhere {
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+
+    fn insert(&self, id: u64, fill: impl FnOnce(&OpenSpan)) {
+        let slot = Arc::new(OpenSpan::default());
+        fill(&slot);
+        let mut spans = self.spans.lock();
+        spans.insert(id, slot);
+        self.len.store(spans.len(), Ordering::Relaxed);
+    }
+
+    #[inline(never)]
+    fn with<R>(&self, id: u64, call: impl FnOnce(&OpenSpan) -> R) -> Option<R> {
+        // The lock is given back before anything is called.
+        let slot = self.spans.lock().get(&id).cloned()?;
+        Some(call(&slot))
+    }
+
+    #[inline(always)]
+    fn remove(&self, id: u64) {
+        if !self.is_empty() {
+            self.remove_one(id);
+        }
+    }
+
+    #[cold]
+    fn remove_one(&self, id: u64) {
+        let mut spans = self.spans.lock();
+        let removed = spans.remove(&id);
+        if spans.is_empty() {
+            spans.shrink_to_fit();
+        }
+        self.len.store(spans.len(), Ordering::Relaxed);
+        drop(spans);
+        // Without the lock: the last owner of a series calls its sinks.
+        drop(removed);
+    }
+
+    fn each(&self, mut call: impl FnMut(&OpenSpan)) {
+        let spans: Vec<_> = self.spans.lock().values().cloned().collect();
+        for slot in &spans {
+            call(slot);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::open_span::FAILED;
+    use crate::meter::PlanPosition;
 
     const POSITION: PlanPosition = PlanPosition::from_bits(0);
 
+    fn insert(table: &SpanTable, id: u64) {
+        let fill = |open: &OpenSpan| open.fill(POSITION, POSITION, id, 0);
+        table.insert(id, Outer::Unknown, fill);
+    }
+
+    fn opened(table: &SpanTable, id: u64) -> Option<u64> {
+        table.with(id, OpenSpan::opened)
+    }
+
+    fn count(table: &SpanTable) -> usize {
+        let mut count = 0;
+        table.each(|_| count += 1);
+        count
+    }
+
+    const fn id(index: u64, thread: u64, generation: u64) -> u64 {
+        SpanPlace {
+            index,
+            thread,
+            generation,
+        }
+        .id()
+    }
+
+    /// Near and far, of many threads, of another registry, and the highest of all.
+    fn ids() -> Vec<u64> {
+        let mut ids: Vec<u64> = (0..3000).map(|index| id(index, 0, 0)).collect();
+        ids.extend((0..100).map(|thread| id(thread * 40, thread, 3)));
+        ids.extend((1..100).map(|n| n << 44));
+        ids.extend([u64::MAX, u64::MAX - 1, id(1 << 37, 5, 1)]);
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     #[test]
-    fn spans_that_share_a_slot_are_told_apart() {
+    fn every_open_span_is_found_and_no_other() {
+        let (table, ids) = (SpanTable::default(), ids());
+        for id in &ids {
+            insert(&table, *id);
+        }
+        assert!(ids.iter().all(|id| opened(&table, *id) == Some(*id)));
+        assert_eq!(count(&table), ids.len());
+        let (closing, staying): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| **id % 3 == 0);
+        for id in &closing {
+            table.remove(*id);
+        }
+        assert!(closing.iter().all(|id| opened(&table, *id).is_none()));
+        assert!(staying.iter().all(|id| opened(&table, *id) == Some(*id)));
+        assert_eq!(count(&table), staying.len());
+    }
+
+    #[test]
+    fn a_span_is_told_from_those_that_stood_in_its_place() {
+        for index in [7, 5000] {
+            let table = SpanTable::default();
+            insert(&table, id(index, 1, 1));
+            for generation in [0, 2, 8191] {
+                let other = id(index, 1, generation);
+                assert_eq!(opened(&table, other), None);
+                assert_eq!(table.occupant(other), Some(id(index, 1, 1)));
+                table.remove(other);
+            }
+            assert_eq!(opened(&table, id(index, 1, 1)), Some(id(index, 1, 1)));
+            assert_eq!(table.occupant(id(index, 1, 1)), None);
+        }
+    }
+
+    #[test]
+    fn two_spans_of_another_registry_may_claim_one_place() {
         let table = SpanTable::default();
-        let ids: Vec<u64> = (0..20).map(|n| 1 + n * 4096 * 4096).collect();
-        for id in &ids {
-            table.insert(*id).fill(POSITION, POSITION, *id, 0);
+        let both = [id(7, 1, 1), id(7, 1, 2)];
+        for id in both {
+            insert(&table, id);
         }
-        for id in &ids {
-            assert_eq!(table.get(*id).map(OpenSpan::opened), Some(*id));
-        }
-        table.get(ids[0]).unwrap().release();
-        assert!(table.get(ids[0]).is_none());
-        assert!(ids[1..].iter().all(|id| table.get(*id).is_some()));
-        assert_eq!(table.all().count(), 19);
+        assert_eq!(both.map(|id| opened(&table, id)), both.map(Some));
+        table.remove(both[0]);
+        assert_eq!(both.map(|id| opened(&table, id)), [None, Some(both[1])]);
+        table.remove(both[1]);
+        assert_eq!(count(&table), 0);
     }
 
     #[test]
     fn a_released_slot_is_empty_for_the_next_span() {
         let table = SpanTable::default();
-        let open = table.insert(1);
-        open.fill(POSITION, POSITION, 7, FAILED);
-        open.set_last_exit(9);
-        open.release();
-        let again = table.insert(1);
-        again.fill(POSITION, POSITION, 7, 0);
-        assert!(again.marks() == 0 && again.last_exit().is_none());
+        table.insert(1, Outer::Some(9), |open| {
+            open.fill(POSITION, POSITION, 7, FAILED);
+            open.set_last_exit(9);
+        });
+        table.remove(1);
+        insert(&table, 1);
+        let again = table.with(1, |open| (open.marks(), open.last_exit(), open.outer()));
+        assert_eq!(again, Some((0, None, Outer::Unknown)));
+    }
+
+    #[test]
+    fn what_is_around_a_span_is_known_until_the_span_closes() {
+        let (table, ids) = (SpanTable::default(), ids());
+        for id in &ids {
+            table.set_outer(*id, Outer::Some(4));
+            let expected = if Place::of(*id).is_elsewhere {
+                Outer::Unknown
+            } else {
+                Outer::Some(4)
+            };
+            assert_eq!(table.outer(*id), expected);
+            assert!(opened(&table, *id).is_none());
+            table.forget(*id);
+            assert_eq!(table.outer(*id), Outer::Unknown);
+            table.insert(*id, Outer::None, |open| open.fill(POSITION, POSITION, 1, 0));
+            assert_eq!(table.outer(*id), Outer::None);
+            table.forget(*id);
+            assert_eq!(opened(&table, *id), Some(1));
+            table.remove(*id);
+            assert_eq!(table.outer(*id), Outer::Unknown);
+        }
+    }
+
+    #[test]
+    fn what_a_burst_has_needed_is_given_back() {
+        let table = SpanTable::default();
+        for round in 0..3 {
+            (0..20_000).for_each(|index| insert(&table, id(index, 0, round)));
+            (0..20_000).for_each(|index| table.remove(id(index, 0, round)));
+        }
+        let far = table.first[0].far.get().unwrap();
+        assert!(far.blocks() <= 1, "{} blocks", far.blocks());
     }
 }

@@ -8,12 +8,13 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::debts::Debts;
-use super::span_table::{
-    FAILED, LABELS_APART, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, PANICKED, SpanTable, TIMED,
+use super::open_span::{
+    FAILED, LABELS_APART, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, PANICKED, TIMED,
 };
+use super::span_table::SpanTable;
 use crate::clock::Clock;
 use crate::meter::{Meter, PlanPosition};
-use crate::plan::{InFlight, KeptSeries, Outcome, Plan, Recorded, Route, RoutePosition};
+use crate::plan::{CodePlace, InFlight, KeptSeries, Outcome, Plan, Recorded, Route, RoutePosition};
 use crate::reentrancy::is_inside_a_sink;
 
 /// The last exit of a span whose time is of no interest.
@@ -22,7 +23,7 @@ const UNTIMED: u64 = 1;
 /// The spans that are open and measured.
 pub(super) struct Spans {
     pub(super) meter: Arc<Meter>,
-    table: SpanTable,
+    pub(super) table: SpanTable,
     clock: Clock,
     pub(super) debts: Debts,
 }
@@ -34,11 +35,11 @@ impl Drop for Spans {
         // would ask for it again.
         tracing_core::dispatcher::with_default(&Dispatch::none(), || {
             self.debts.pay();
-            for open in self.table.all() {
+            self.table.each(|open| {
                 if let Some(plan) = self.meter.plan_at(open.plan()) {
                     in_flight(plan, open).iter().for_each(|s| s.record(-1.0));
                 }
-            }
+            });
         });
     }
 }
@@ -72,14 +73,18 @@ impl Spans {
         let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| attrs.record(visitor));
-        let inherited = self.with_inherited(plan, &recorded.labels, id, ctx);
+        let outer = self.outer_of_new(attrs, ctx);
+        let inherited = self.with_inherited(plan, &recorded.labels, outer, ctx);
         let labels = inherited.as_ref().unwrap_or(&recorded.labels);
         let early = labels.key_before_outcome();
         plan.measure(&recorded, early, &self.meter.catalog);
         let in_flight = plan.measure_opened(early, &self.meter.catalog);
-        let open = self.table.insert(id.into_u64());
+        let id = id.into_u64();
+        if let Some(gone) = self.table.occupant(id) {
+            self.end_unseen(gone, ctx);
+        }
         let marks = opening_marks(plan, &recorded);
-        match in_flight {
+        self.table.insert(id, outer, |open| match in_flight {
             InFlight::On(route) => {
                 open.fill(position, route, opened, marks | ON_ROUTE);
                 if inherited.is_some() || recorded.labels.has_outcome() {
@@ -91,13 +96,25 @@ impl Spans {
                 open.keep_in_flight(series);
                 open.keep_labels(&recorded.labels);
             }
-        }
+        });
     }
 
-    pub(super) fn record<S>(
+    #[inline]
+    pub(super) fn record<S>(&self, id: &Id, values: &Record<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let id = id.into_u64();
+        self.with_span(id, |open, plan| {
+            self.record_in((open, plan), id, values, ctx);
+        });
+    }
+
+    #[inline(never)]
+    fn record_in<S>(
         &self,
-        (open, plan): (OpenSpan<'_>, &Plan),
-        id: &Id,
+        (open, plan): (&OpenSpan, &Plan),
+        id: u64,
         values: &Record<'_>,
         ctx: &Context<'_, S>,
     ) where
@@ -119,7 +136,8 @@ impl Spans {
         } else {
             open.merge_labels(plan, &recorded.labels)
         };
-        let inherited = self.with_inherited(plan, &own, id, ctx);
+        let outer = self.outer_of(open, id, ctx);
+        let inherited = self.with_inherited(plan, &own, outer, ctx);
         let labels = inherited.as_ref().unwrap_or(&own);
         plan.measure(&recorded, labels.key_before_outcome(), &self.meter.catalog);
     }
@@ -128,36 +146,48 @@ impl Spans {
     /// not what panicked.
     #[inline]
     pub(super) fn enter(&self, id: &Id) {
-        if std::thread::panicking()
-            && let Some(open) = self.table.get(id.into_u64())
-        {
-            open.visit_in_panic();
+        if std::thread::panicking() {
+            self.table.with(id.into_u64(), OpenSpan::visit_in_panic);
         }
     }
 
     #[inline]
     pub(super) fn exit(&self, id: &Id) {
-        let Some(open) = self.table.get(id.into_u64()) else {
-            return;
-        };
-        let is_timed = open.is_marked(TIMED);
-        open.set_last_exit(if is_timed { self.clock.now() } else { UNTIMED });
-        if std::thread::panicking() && !open.ends_visit_in_panic() {
-            mark_panic(open);
+        self.table.with(id.into_u64(), |open| {
+            let is_timed = open.is_marked(TIMED);
+            open.set_last_exit(if is_timed { self.clock.now() } else { UNTIMED });
+            if std::thread::panicking() && !open.ends_visit_in_panic() {
+                mark_panic(open);
+            }
+        });
+    }
+
+    #[inline]
+    pub(super) fn close<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let id = id.into_u64();
+        let closed = self.with_span(id, |open, plan| {
+            self.close_one((open, plan), id, ctx);
+        });
+        match closed {
+            Some(()) => {
+                self.table.remove(id);
+                self.debts.pay_outside_a_sink();
+            }
+            None => self.table.forget(id),
         }
     }
 
     #[inline(never)]
-    pub(super) fn close<S>(
-        &self,
-        (open, plan): (OpenSpan<'_>, &Plan),
-        id: &Id,
-        ctx: &Context<'_, S>,
-    ) where
+    fn close_one<S>(&self, (open, plan): (&OpenSpan, &Plan), id: u64, ctx: &Context<'_, S>)
+    where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         if is_inside_a_sink() {
-            return self.close_inside_a_sink(open, plan);
+            self.meter.reject_reentrant(plan);
+            return self.debts.add(in_flight(plan, open));
         }
         // If it was entered, its exit has seen whether it was a panic that left it.
         if std::thread::panicking() && open.last_exit().is_none() {
@@ -171,16 +201,14 @@ impl Spans {
             Some(route) => plan.take_back(route),
             None => open.take_in_flight().iter().for_each(|s| s.record(-1.0)),
         }
-        open.release();
-        self.debts.pay_outside_a_sink();
     }
 
     #[inline(always)]
     fn measure_closed<S>(
         &self,
-        (open, plan): (OpenSpan<'_>, &Plan),
+        (open, plan): (&OpenSpan, &Plan),
         route: Option<&Route>,
-        id: &Id,
+        id: u64,
         ctx: &Context<'_, S>,
     ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
@@ -202,53 +230,62 @@ impl Spans {
     #[inline(never)]
     fn measure_closed_with<S>(
         &self,
-        (open, plan): (OpenSpan<'_>, &Plan),
+        (open, plan): (&OpenSpan, &Plan),
         outcome: Outcome,
         seconds: f64,
-        id: &Id,
+        id: u64,
         ctx: &Context<'_, S>,
     ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let mut labels = plan.no_labels();
         open.with_labels(plan, |stored| labels.set_all(stored));
-        if let Some(inherited) = self.with_inherited(plan, &labels, id, ctx) {
+        let outer = self.outer_of(open, id, ctx);
+        if let Some(inherited) = self.with_inherited(plan, &labels, outer, ctx) {
             labels = inherited;
         }
         plan.measure_closed(&mut labels, outcome, seconds, &self.meter.catalog);
     }
 
-    /// Forgets a span that closes inside a sink.
-    #[cold]
-    fn close_inside_a_sink(&self, open: OpenSpan<'_>, plan: &Plan) {
-        self.meter.reject_reentrant(plan);
-        self.debts.add(in_flight(plan, open));
-        open.release();
-    }
-
-    /// An error happened: the innermost span with an outcome that it happened in failed.
+    /// An event says that a function returned an error: its span failed.
     ///
-    /// Whether there is an unmeasured span in between is up to other layers'
-    /// filters, which shall not change an outcome.
-    pub(super) fn fail_span_of<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    /// That is the innermost span of the same place in the source.
+    pub(super) fn fail_span_of<S>(&self, event: &Event<'_>, place: CodePlace, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let mut span = ctx.event_span(event);
-        while let Some(here) = span {
-            if let Some((open, plan)) = self.find(&here.id())
-                && plan.moments.have_outcome()
-            {
-                return open.mark(FAILED);
+        self.each_around(event, ctx, |open, plan| {
+            let is_it = plan.place == Some(place);
+            if is_it {
+                open.mark(FAILED);
             }
-            span = here.parent();
-        }
+            !is_it
+        });
     }
 
+    /// Takes back what is in flight of a span whose close was kept from the layer.
+    #[cold]
+    fn end_unseen<S>(&self, id: u64, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        // With ids that are not the registry's both may be open.
+        if ctx.exists(&Id::from_u64(id)) {
+            return;
+        }
+        self.with_span(id, |open, plan| self.debts.add(in_flight(plan, open)));
+        self.table.remove(id);
+    }
+
+    /// Calls with a span and its plan, if it is open and measured.
     #[inline(always)]
-    pub(super) fn find(&self, id: &Id) -> Option<(OpenSpan<'_>, &Plan)> {
-        let open = self.table.get(id.into_u64())?;
-        Some((open, self.meter.plan_at(open.plan())?))
+    pub(super) fn with_span<R>(
+        &self,
+        id: u64,
+        call: impl FnOnce(&OpenSpan, &Plan) -> R,
+    ) -> Option<R> {
+        let with_plan = |open: &OpenSpan| Some(call(open, self.meter.plan_at(open.plan())?));
+        self.table.with(id, with_plan).flatten()
     }
 
     /// The clock is only read for spans that are timed.
@@ -263,7 +300,7 @@ impl Spans {
 }
 
 /// Takes what a span has in flight, wherever it is.
-fn in_flight(plan: &Plan, open: OpenSpan<'_>) -> KeptSeries {
+fn in_flight(plan: &Plan, open: &OpenSpan) -> KeptSeries {
     match open.route(plan) {
         Some(route) => plan.in_flight(route),
         None => open.take_in_flight(),
@@ -279,7 +316,7 @@ fn opening_marks(plan: &Plan, recorded: &Recorded) -> u8 {
 }
 
 /// A span that was opened by a destructor, during a panic, did not panic itself.
-fn mark_panic(open: OpenSpan<'_>) {
+fn mark_panic(open: &OpenSpan) {
     if !open.is_marked(OPENED_IN_PANIC) {
         open.mark(PANICKED);
     }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use tracing_core::{Level, Metadata};
+use tracing_core::Metadata;
 
 use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
 use super::route::Routes;
-use super::{Moments, Plan, PlannedMeasure};
+use super::{CodePlace, Moments, Plan, PlannedMeasure};
 use crate::catalog::Catalog;
 use crate::convention::{Measure, Reading, Recipe, Source};
 use crate::kind::Kind;
@@ -37,7 +37,6 @@ pub(crate) fn is_of_interest(
 ) -> bool {
     !recipe.measures.is_empty()
         || !recipe.docs.is_empty()
-        || fails_its_span(metadata)
         || carries_labels(metadata, recipe, rules)
 }
 
@@ -81,17 +80,11 @@ pub(crate) fn compile(
         carried,
         measures: compiler.measures.into(),
         moments: compiler.moments,
-        fails_its_span: fails_its_span(metadata),
+        place: CodePlace::of(metadata),
+        fails: CodePlace::of_failed_span(metadata),
         routes,
         gatherer: Arc::clone(catalog.gatherer()),
     }
-}
-
-/// What `#[instrument(err)]` emits.
-fn fails_its_span(metadata: &Metadata<'static>) -> bool {
-    metadata.is_event()
-        && *metadata.level() == Level::ERROR
-        && metadata.fields().field("error").is_some()
 }
 
 fn carries_labels(metadata: &Metadata<'static>, recipe: &Recipe, rules: &LabelRules) -> bool {
@@ -148,8 +141,13 @@ impl Compiler<'_> {
                     // A level may be below zero, although its rises are counted.
                     Reading::Rise | Reading::Fall => Kind::Gauge,
                 };
-                self.roles_of(field)?.measures.push((index, takes));
-                return Some(reading);
+                let roles = self.roles_of(field);
+                let mut is_there = false;
+                for role in roles {
+                    role.measures.push((index, takes));
+                    is_there = true;
+                }
+                return is_there.then_some(reading);
             }
             _ if !self.metadata.is_span() => return None,
             Source::Opened => self.moments.opened.push(index),
@@ -163,10 +161,9 @@ impl Compiler<'_> {
     fn add_docs(&mut self, recipe: &Recipe) -> Box<[PlannedDoc]> {
         let mut docs = Vec::new();
         for doc in recipe.docs.iter().take(MAX_DOCS) {
-            let Some(role) = self.roles_of(doc.field) else {
-                continue;
-            };
-            role.doc = Some(index(docs.len()));
+            for role in self.roles_of(doc.field) {
+                role.doc = Some(index(docs.len()));
+            }
             docs.push(PlannedDoc {
                 metric: doc.metric,
                 says: doc.says,
@@ -207,9 +204,11 @@ impl Compiler<'_> {
         problems.list(reason, self.problem_metric, location, || detail);
     }
 
-    fn roles_of(&mut self, field: &str) -> Option<&mut Roles> {
-        let field = self.metadata.fields().field(field)?;
-        self.fields.get_mut(field.index())
+    /// Those of each field of this name: a callsite may have several.
+    fn roles_of(&mut self, field: &str) -> impl Iterator<Item = &mut Roles> {
+        let names = self.metadata.fields().iter().map(|field| field.name());
+        let roles = names.zip(&mut self.fields);
+        roles.filter_map(move |(name, roles)| (name == field).then_some(roles))
     }
 }
 

@@ -21,10 +21,16 @@ impl Compiler<'_> {
         let mut keys: Vec<Arc<str>> = Vec::new();
         let recipe_labels = recipe.labels.iter().map(|label| (label.field, label.key));
         for (field, key) in recipe_labels.chain(self.allowed_fields(rules)) {
-            if let Some(slot) = self.slot_of(key, &mut keys, rules)
-                && let Some(roles) = self.roles_of(field)
-            {
+            let Some(slot) = self.slot_of(key, &mut keys, rules) else {
+                continue;
+            };
+            let mut fields = 0;
+            for roles in self.roles_of(field) {
                 roles.label.get_or_insert(slot);
+                fields += 1;
+            }
+            if fields > 1 {
+                self.list_shared(key);
             }
         }
         keys
@@ -34,8 +40,7 @@ impl Compiler<'_> {
     fn slot_of(&self, key: &str, keys: &mut Vec<Arc<str>>, rules: &LabelRules) -> Option<u8> {
         let known = keys.iter().position(|known| **known == *key);
         if known.is_some() {
-            let detail = format!("two fields give the label `{key}`: what is recorded last counts");
-            self.list(Reason::LabelCollision, detail);
+            self.list_shared(key);
             return known.map(index);
         }
         if keys.len() == MAX_LABELS {
@@ -49,6 +54,11 @@ impl Compiler<'_> {
         self.note_collision(key, keys.iter().chain(&rules.inherited));
         keys.push(key.into());
         Some(index(keys.len() - 1))
+    }
+
+    fn list_shared(&self, key: &str) {
+        let detail = format!("two fields give the label `{key}`: what is recorded last counts");
+        self.list(Reason::LabelCollision, detail);
     }
 
     /// The fields of a span that the layer's allow-lists name.

@@ -1,0 +1,232 @@
+//! What an open span carries.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::labels::LabelBuf;
+use crate::meter::PlanPosition;
+use crate::no_poison::NoPoison;
+use crate::plan::{KeptSeries, Plan, Route, RoutePosition};
+
+/// The span failed.
+pub(super) const FAILED: u8 = 1;
+/// A panic left the span.
+pub(super) const PANICKED: u8 = 2;
+/// Its exits are of interest.
+pub(super) const TIMED: u8 = 4;
+/// It was opened while its thread was panicking already.
+pub(super) const OPENED_IN_PANIC: u8 = 8;
+/// Its in-flight series are those of the route that it opened on.
+pub(super) const ON_ROUTE: u8 = 16;
+/// Its labels are not those of that route.
+pub(super) const LABELS_APART: u8 = 32;
+
+/// So many words of labels stay with a place for its next span.
+const MOST_KEPT: usize = 32;
+
+/// The measured span around another, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outer {
+    Unknown,
+    None,
+    Some(u64),
+}
+
+/// A place for what a span carries, in atomics, since its callbacks come from any thread.
+///
+/// Invariant: a thread that has a span's id has it from the thread that opened the span,
+/// after the place was filled. So only what two threads may change at once needs an order.
+#[derive(Default)]
+#[repr(align(64))]
+pub(super) struct OpenSpan {
+    marks: AtomicU8,
+    /// How often it was entered, and not yet left, while its thread was panicking.
+    visits_in_panic: AtomicU8,
+    plan: AtomicU32,
+    route: AtomicU32,
+    opened: AtomicU64,
+    last_exit: AtomicU64,
+    outer: AtomicU64,
+    apart: NoPoison<Option<Box<Apart>>>,
+}
+
+/// What a span carries that no route has.
+#[derive(Default)]
+struct Apart {
+    /// The words of a `LabelBuf`.
+    labels: Vec<u64>,
+    in_flight: KeptSeries,
+}
+
+impl OpenSpan {
+    /// Empties the place for its next span. A little memory stays with it.
+    pub(super) fn clear(&self) {
+        self.last_exit.store(0, Ordering::Relaxed);
+        self.visits_in_panic.store(0, Ordering::Relaxed);
+        self.outer
+            .store(Outer::Unknown.to_bits(), Ordering::Relaxed);
+        if self.marks.load(Ordering::Relaxed) & (LABELS_APART | ON_ROUTE) != ON_ROUTE {
+            self.clear_apart();
+        }
+    }
+
+    #[inline(never)]
+    fn clear_apart(&self) {
+        let mut apart = self.apart.lock();
+        let freed = apart.take_if(|apart| apart.labels.capacity() > MOST_KEPT);
+        let kept = apart
+            .as_mut()
+            .map(|apart| std::mem::take(&mut apart.in_flight));
+        drop(apart);
+        // Without the lock: the last owner of a series calls its sinks.
+        drop((freed, kept));
+    }
+
+    pub(super) fn outer(&self) -> Outer {
+        Outer::from_bits(self.outer.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_outer(&self, outer: Outer) {
+        self.outer.store(outer.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Fills the place. The route counts if the marks say that there is one.
+    #[inline]
+    pub(super) fn fill(&self, plan: PlanPosition, route: RoutePosition, opened: u64, marks: u8) {
+        self.plan.store(plan.to_bits(), Ordering::Relaxed);
+        self.route.store(route.to_bits(), Ordering::Relaxed);
+        self.opened.store(opened, Ordering::Relaxed);
+        self.marks.store(marks, Ordering::Relaxed);
+    }
+
+    pub(super) fn plan(&self) -> PlanPosition {
+        PlanPosition::from_bits(self.plan.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// The route of its plan's that it opened on.
+    #[inline(always)]
+    pub(super) fn route<'p>(&self, plan: &'p Plan) -> Option<&'p Route> {
+        if !self.is_marked(ON_ROUTE) {
+            return None;
+        }
+        let position = self.route.load(Ordering::Relaxed);
+        plan.route(RoutePosition::from_bits(position))
+    }
+
+    pub(super) fn keep_in_flight(&self, in_flight: KeptSeries) {
+        let mut apart = self.apart.lock();
+        apart.get_or_insert_default().in_flight = in_flight;
+    }
+
+    /// What was kept. Nothing is, of a span that opened on a route.
+    pub(super) fn take_in_flight(&self) -> KeptSeries {
+        let mut apart = self.apart.lock();
+        let apart = apart.as_mut();
+        apart.map_or_else(KeptSeries::new, |apart| {
+            std::mem::take(&mut apart.in_flight)
+        })
+    }
+
+    pub(super) fn keep_labels(&self, labels: &LabelBuf) {
+        let mut apart = self.apart.lock();
+        let apart = apart.get_or_insert_default();
+        apart.labels.clear();
+        apart.labels.extend_from_slice(labels.as_words());
+        self.mark(LABELS_APART);
+    }
+
+    /// Overwrites its own labels with newer ones, and gives all of them.
+    ///
+    /// Two threads may record at once, so that this is one step.
+    pub(super) fn merge_labels(&self, plan: &Plan, newer: &LabelBuf) -> LabelBuf {
+        let mut apart = self.apart.lock();
+        let apart = apart.get_or_insert_default();
+        let mut labels = plan.no_labels();
+        match self.labels_on_route(plan) {
+            Some(stored) => labels.set_all(stored),
+            None => labels.set_all(&apart.labels),
+        }
+        labels.set_all(newer.as_words());
+        apart.labels.clear();
+        apart.labels.extend_from_slice(labels.as_words());
+        self.mark(LABELS_APART);
+        labels
+    }
+
+    /// Its own labels, as the words of a `LabelBuf`.
+    pub(super) fn with_labels(&self, plan: &Plan, read: impl FnOnce(&[u64])) {
+        if let Some(stored) = self.labels_on_route(plan) {
+            return read(stored);
+        }
+        let apart = self.apart.lock();
+        read(apart.as_ref().map_or(&[], |apart| &apart.labels));
+    }
+
+    fn labels_on_route<'p>(&self, plan: &'p Plan) -> Option<&'p [u64]> {
+        let route = self.route(plan).filter(|_| !self.is_marked(LABELS_APART))?;
+        Some(route.label_key().words)
+    }
+
+    pub(super) fn mark(&self, mark: u8) {
+        self.marks.fetch_or(mark, Ordering::Relaxed);
+    }
+
+    pub(super) fn marks(&self) -> u8 {
+        self.marks.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_marked(&self, mark: u8) -> bool {
+        self.marks() & mark != 0
+    }
+
+    pub(super) fn visit_in_panic(&self) {
+        self.visits_in_panic.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether what is left was entered during the panic, too.
+    pub(super) fn ends_visit_in_panic(&self) -> bool {
+        let less = |visits: u8| visits.checked_sub(1);
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        let visits = &self.visits_in_panic;
+        visits.fetch_update(set, get, less).is_ok()
+    }
+
+    pub(super) fn set_last_exit(&self, at: u64) {
+        self.last_exit.store(at, Ordering::Relaxed);
+    }
+
+    /// When the span was left for the last time, if it ever was.
+    pub(super) fn last_exit(&self) -> Option<u64> {
+        Some(self.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+}
+
+impl Outer {
+    const NONE: u64 = u64::MAX;
+
+    /// No span has the id 0, and none the highest: each of its bits would have to be one.
+    const fn to_bits(self) -> u64 {
+        match self {
+            Self::Unknown => 0,
+            Self::None => Self::NONE,
+            Self::Some(id) => id,
+        }
+    }
+
+    const fn from_bits(bits: u64) -> Self {
+        match bits {
+            0 => Self::Unknown,
+            Self::NONE => Self::None,
+            id => Self::Some(id),
+        }
+    }
+}
+
+impl From<Option<u64>> for Outer {
+    fn from(id: Option<u64>) -> Self {
+        id.map_or(Self::None, Self::Some)
+    }
+}

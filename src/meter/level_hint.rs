@@ -1,0 +1,85 @@
+//! Up to which level the layer wants to hear of callsites.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tracing_core::dispatcher::{WeakDispatch, with_default};
+use tracing_core::{Dispatch, LevelFilter, callsite};
+
+/// What the layer tells its subscriber, which then skips more verbose callsites unseen.
+///
+/// It is the most verbose level of the directives, until a span with an outcome opens:
+/// `#[instrument(err(level = "debug"))]` says at any level what its function returned.
+pub(crate) struct LevelHint {
+    of_directives: LevelFilter,
+    /// Whether the subscriber has seen that the layer is a filter. Around a
+    /// `reload::Layer` it cannot.
+    is_heard: AtomicBool,
+    outcomes: AtomicBool,
+    subscriber: OnceLock<WeakDispatch>,
+}
+
+impl LevelHint {
+    pub(super) const fn new(of_directives: LevelFilter) -> Self {
+        Self {
+            of_directives,
+            is_heard: AtomicBool::new(false),
+            outcomes: AtomicBool::new(false),
+            subscriber: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn set_subscriber(&self, subscriber: &Dispatch) {
+        // A layer has one subscriber: it was moved into it.
+        let _ = self.subscriber.set(subscriber.downgrade());
+    }
+
+    pub(crate) fn set_heard(&self) {
+        self.is_heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing, if the subscriber would take it for the hint of all layers together.
+    pub(crate) fn get(&self) -> Option<LevelFilter> {
+        let level = if self.outcomes.load(Ordering::Relaxed) {
+            LevelFilter::TRACE
+        } else {
+            self.of_directives
+        };
+        self.is_heard.load(Ordering::Relaxed).then_some(level)
+    }
+
+    /// Wants events of all levels from now on, and the callsites whose interest has changed.
+    #[cold]
+    pub(super) fn want_outcomes(&self, interest_has_changed: bool) {
+        let is_first = !self.outcomes.swap(true, Ordering::Relaxed);
+        let raises_hint = is_first && self.of_directives < LevelFilter::TRACE;
+        if (raises_hint || interest_has_changed)
+            && self.is_heard.load(Ordering::Relaxed)
+            && let Some(subscriber) = self.subscriber.get().and_then(WeakDispatch::upgrade)
+        {
+            rebuild_interest(subscriber);
+        }
+    }
+}
+
+/// How long a span may wait, that opens for the first time, until events of all levels
+/// reach the subscriber. It takes some milliseconds at most, but other layers are asked,
+/// and one of them may wait for a lock that this thread holds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// On a thread of its own: where `tracing` has lent this thread its subscriber, it would
+/// find none here, and disable everything.
+fn rebuild_interest(subscriber: Dispatch) {
+    let (done, wait) = mpsc::channel();
+    let rebuild = move || {
+        with_default(&subscriber, callsite::rebuild_interest_cache);
+        let _ = done.send(());
+    };
+    let thread = thread::Builder::new().name("tracing-meter-interest".to_owned());
+    // Where no thread is to be had, outcomes of verbose levels are missed.
+    if thread.spawn(rebuild).is_ok() {
+        let _ = wait.recv_timeout(PATIENCE);
+    }
+}
