@@ -4,7 +4,7 @@
 //! allocation more for each span, and two layers of one type share them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::open_span::{OpenSpan, Outer};
@@ -45,11 +45,16 @@ struct OfThread {
     far: OnceLock<Box<Far>>,
 }
 
-/// Places of spans with neighbouring indices.
+/// Spans with neighbouring indices.
 struct Block {
-    tags: [AtomicU32; BLOCK],
-    slots: [OpenSpan; BLOCK],
+    tags: Tags,
+    slots: Slots,
 }
+
+/// Which spans stand in the slots of a block: that is looked at first, and often alone.
+struct Tags([AtomicU16; BLOCK]);
+
+type Slots = [OpenSpan; BLOCK];
 
 /// Spans for which there is no place, by id: another registry may give any ids.
 #[derive(Default)]
@@ -58,11 +63,11 @@ struct Elsewhere {
     len: AtomicUsize,
 }
 
-const FREE: u32 = 0;
+const FREE: u16 = 0;
 /// In a tag: the span is measured.
-const OURS: u32 = 1 << 31;
+const OURS: u16 = 1 << 15;
 /// In a tag: the span is not measured, and it is known which measured span is around it.
-const PASSED: u32 = 1 << 30;
+const PASSED: u16 = 1 << 14;
 
 /// Where a span's slot is, and what its tag says without the marks.
 #[derive(Clone, Copy)]
@@ -70,7 +75,7 @@ struct Place {
     thread: u32,
     block: u32,
     at: usize,
-    generation: u32,
+    generation: u16,
     /// Its block does not stay, if there is a place at all.
     is_far: bool,
     /// There is no place.
@@ -86,8 +91,8 @@ impl SpanTable {
             return self.with_far(id, place, call);
         }
         match self.near(place) {
-            Some(block) if block.tag(place) == place.generation | OURS => {
-                Some(call(block.slot(place)))
+            Some(block) if block.tags.get(place) == place.generation | OURS => {
+                Some(call(&block.slots[place.at]))
             }
             _ if self.elsewhere.is_empty() => None,
             _ => self.elsewhere.with(id, call),
@@ -151,14 +156,16 @@ impl SpanTable {
     /// The measured span around this one, if that was looked for before.
     pub(super) fn outer(&self, id: u64) -> Outer {
         let place = Place::of(id);
-        let known = |block: &Block| {
-            let is_known =
-                block.tag(place) & !(OURS | PASSED) == place.generation && block.tag(place) != FREE;
-            is_known.then(|| block.slot(place).outer())
+        let tag = self.tag(place);
+        let outer = if tag == FREE || tag & !(OURS | PASSED) != place.generation {
+            self.elsewhere.with(id, OpenSpan::outer)
+        } else if place.is_far {
+            let slots = self.far(place).and_then(|far| far.slots(place));
+            slots.map(|slots| slots[place.at].outer())
+        } else {
+            self.near(place).map(|block| block.slots[place.at].outer())
         };
-        let outer = self.read(place, known).flatten();
-        let elsewhere = || self.elsewhere.with(id, OpenSpan::outer);
-        outer.or_else(elsewhere).unwrap_or(Outer::Unknown)
+        outer.unwrap_or(Outer::Unknown)
     }
 
     /// Remembers it. What is around a span stays there, and open, as long as the span is.
@@ -181,10 +188,14 @@ impl SpanTable {
 
     /// Calls with each span that is open.
     pub(super) fn each(&self, mut call: impl FnMut(&OpenSpan)) {
-        let mut of_block = |block: &Block| block.each(&mut call);
+        let mut of_block = |tags: &Tags, slots: &Slots| {
+            let places = tags.0.iter().zip(slots);
+            let ours = places.filter(|(tag, _)| tag.load(Ordering::Acquire) & OURS != 0);
+            ours.for_each(|(_, open)| call(open));
+        };
         for thread in self.first.iter().chain(self.more.iter()) {
             let near = thread.near.iter().filter_map(OnceLock::get);
-            near.for_each(|block| of_block(block));
+            near.for_each(|block| of_block(&block.tags, &block.slots));
             if let Some(far) = thread.far.get() {
                 far.each(&mut of_block);
             }
@@ -194,10 +205,11 @@ impl SpanTable {
 
     #[inline(never)]
     fn with_far<R>(&self, id: u64, place: Place, call: impl FnOnce(&OpenSpan) -> R) -> Option<R> {
-        if let Some(block) = self.far(place).and_then(|far| far.block(place))
-            && block.tag(place) == place.generation | OURS
+        if let Some(far) = self.far(place)
+            && far.tag(place) == place.generation | OURS
+            && let Some(slots) = far.slots(place)
         {
-            return Some(call(block.slot(place)));
+            return Some(call(&slots[place.at]));
         }
         if self.elsewhere.is_empty() {
             return None;
@@ -207,20 +219,20 @@ impl SpanTable {
 
     /// Clears the slot of a span with this mark.
     #[inline(always)]
-    fn clear(&self, id: u64, mark: u32) {
+    fn clear(&self, id: u64, mark: u16) {
         let place = Place::of(id);
         if place.is_far {
             return self.clear_far(id, place, mark);
         }
         match self.near(place) {
-            Some(block) if block.tag(place) == place.generation | mark => block.clear(place),
+            Some(block) if block.tags.get(place) == place.generation | mark => block.clear(place),
             _ if mark == OURS => self.elsewhere.remove(id),
             _ => {}
         }
     }
 
     #[inline(never)]
-    fn clear_far(&self, id: u64, place: Place, mark: u32) {
+    fn clear_far(&self, id: u64, place: Place, mark: u16) {
         let is_cleared = self.far(place).is_some_and(|far| far.clear(place, mark));
         if !is_cleared && mark == OURS {
             self.elsewhere.remove(id);
@@ -228,17 +240,11 @@ impl SpanTable {
     }
 
     #[inline(always)]
-    fn tag(&self, place: Place) -> u32 {
-        self.read(place, |block| block.tag(place)).unwrap_or(FREE)
-    }
-
-    #[inline(always)]
-    fn read<R>(&self, place: Place, read: impl FnOnce(&Block) -> R) -> Option<R> {
+    fn tag(&self, place: Place) -> u16 {
         if place.is_far {
-            let block = self.far(place)?.block(place)?;
-            return Some(read(&block));
+            return self.far(place).map_or(FREE, |far| far.tag(place));
         }
-        self.near(place).map(read)
+        self.near(place).map_or(FREE, |block| block.tags.get(place))
     }
 
     #[inline(always)]
@@ -297,7 +303,7 @@ impl Place {
             thread: thread as u32,
             block: block as u32,
             at: index as usize % BLOCK,
-            generation: generation as u32,
+            generation: generation as u16,
             is_far: block >= NEAR_BLOCKS as u64 || is_elsewhere,
             is_elsewhere,
         }
@@ -306,42 +312,46 @@ impl Place {
 
 impl Block {
     #[inline(always)]
-    fn tag(&self, place: Place) -> u32 {
-        self.tags[place.at % BLOCK].load(Ordering::Relaxed)
-    }
-
-    #[inline(always)]
-    fn slot(&self, place: Place) -> &OpenSpan {
-        &self.slots[place.at % BLOCK]
-    }
-
-    #[inline(always)]
-    fn put(&self, place: Place, tag: u32, fill: impl FnOnce(&OpenSpan)) {
-        fill(self.slot(place));
-        self.tags[place.at % BLOCK].store(tag, Ordering::Release);
+    fn put(&self, place: Place, tag: u16, fill: impl FnOnce(&OpenSpan)) {
+        fill(&self.slots[place.at]);
+        self.tags.set(place, tag);
     }
 
     #[inline(always)]
     fn clear(&self, place: Place) {
-        self.slot(place).clear();
-        self.tags[place.at % BLOCK].store(FREE, Ordering::Release);
-    }
-
-    fn each(&self, mut call: impl FnMut(&OpenSpan)) {
-        for (tag, slot) in self.tags.iter().zip(&self.slots) {
-            if tag.load(Ordering::Acquire) & OURS != 0 {
-                call(slot);
-            }
-        }
+        self.slots[place.at].clear();
+        self.tags.set(place, FREE);
     }
 }
 
 impl Default for Block {
     fn default() -> Self {
         Self {
-            tags: [const { AtomicU32::new(FREE) }; BLOCK],
-            slots: std::array::from_fn(|_| OpenSpan::default()),
+            tags: Tags::default(),
+            slots: slots(),
         }
+    }
+}
+
+fn slots() -> Slots {
+    std::array::from_fn(|_| OpenSpan::default())
+}
+
+impl Tags {
+    #[inline(always)]
+    fn get(&self, place: Place) -> u16 {
+        self.0[place.at].load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set(&self, place: Place, tag: u16) {
+        self.0[place.at].store(tag, Ordering::Release);
+    }
+}
+
+impl Default for Tags {
+    fn default() -> Self {
+        Self([const { AtomicU16::new(FREE) }; BLOCK])
     }
 }
 
@@ -527,7 +537,9 @@ mod tests {
             (0..20_000).for_each(|index| insert(&table, id(index, 0, round)));
             (0..20_000).for_each(|index| table.remove(id(index, 0, round)));
         }
+        let mut blocks = 0;
         let far = table.first[0].far.get().unwrap();
-        assert!(far.blocks() <= 1, "{} blocks", far.blocks());
+        far.each(|_, _| blocks += 1);
+        assert!(blocks <= 1, "{blocks}");
     }
 }
