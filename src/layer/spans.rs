@@ -80,23 +80,25 @@ impl Spans {
         plan.measure(&recorded, early, &self.meter.catalog);
         let in_flight = plan.measure_opened(early, &self.meter.catalog);
         let id = id.into_u64();
-        if let Some(gone) = self.table.occupant(id) {
-            self.end_unseen(gone, ctx);
-        }
         let marks = opening_marks(plan, &recorded);
-        self.table.insert(id, outer, |open| match in_flight {
-            InFlight::On(route) => {
-                open.fill(position, route, opened, marks | ON_ROUTE);
-                if inherited.is_some() || recorded.labels.has_outcome() {
+        let fill = |open: &OpenSpan| {
+            open.set_outer(outer);
+            match in_flight {
+                InFlight::On(route) => {
+                    open.fill(position, route, opened, marks | ON_ROUTE);
+                    if inherited.is_some() || recorded.labels.has_outcome() {
+                        open.keep_labels(&recorded.labels);
+                    }
+                }
+                InFlight::Kept(series) => {
+                    open.fill(position, RoutePosition::NONE, opened, marks);
+                    open.keep_in_flight(series);
                     open.keep_labels(&recorded.labels);
                 }
             }
-            InFlight::Kept(series) => {
-                open.fill(position, RoutePosition::NONE, opened, marks);
-                open.keep_in_flight(series);
-                open.keep_labels(&recorded.labels);
-            }
-        });
+        };
+        let end_unseen = |there| self.end_unseen(there, ctx);
+        self.table.insert(id, fill, end_unseen);
     }
 
     #[inline]
@@ -153,13 +155,18 @@ impl Spans {
 
     #[inline]
     pub(super) fn exit(&self, id: &Id) {
-        self.table.with(id.into_u64(), |open| {
-            let is_timed = open.is_marked(TIMED);
-            open.set_last_exit(if is_timed { self.clock.now() } else { UNTIMED });
-            if std::thread::panicking() && !open.ends_visit_in_panic() {
-                mark_panic(open);
-            }
-        });
+        self.table.with(id.into_u64(), |open| self.exit_one(open));
+    }
+
+    /// Not part of its callers, nor is what closes one: they have nothing to do for
+    /// ordinary spans.
+    #[inline(never)]
+    fn exit_one(&self, open: &OpenSpan) {
+        let is_timed = open.is_marked(TIMED);
+        open.set_last_exit(if is_timed { self.clock.now() } else { UNTIMED });
+        if std::thread::panicking() && !open.ends_visit_in_panic() {
+            mark_panic(open);
+        }
     }
 
     #[inline]
@@ -168,19 +175,27 @@ impl Spans {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let id = id.into_u64();
-        let closed = self.with_span(id, |open, plan| {
-            self.close_one((open, plan), id, ctx);
-        });
-        match closed {
-            Some(()) => {
-                self.table.remove(id);
-                self.debts.pay_outside_a_sink();
-            }
-            None => self.table.forget(id),
+        if self.table.may_know(id) {
+            self.close_known(id, ctx);
         }
     }
 
     #[inline(never)]
+    fn close_known<S>(&self, id: u64, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let closed = self.table.close(id, |open| {
+            if let Some(plan) = self.meter.plan_at(open.plan()) {
+                self.close_one((open, plan), id, ctx);
+            }
+        });
+        if closed.is_some() {
+            self.debts.pay_outside_a_sink();
+        }
+    }
+
+    #[inline(always)]
     fn close_one<S>(&self, (open, plan): (&OpenSpan, &Plan), id: u64, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
@@ -273,8 +288,11 @@ impl Spans {
         if ctx.exists(&Id::from_u64(id)) {
             return;
         }
-        self.with_span(id, |open, plan| self.debts.add(in_flight(plan, open)));
-        self.table.remove(id);
+        self.table.close(id, |open| {
+            if let Some(plan) = self.meter.plan_at(open.plan()) {
+                self.debts.add(in_flight(plan, open));
+            }
+        });
     }
 
     /// Calls with a span and its plan, if it is open and measured.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
 
-use super::{FREE, NEAR_BLOCKS, OpenSpan, Place, Slots, Tags};
+use super::{FREE, OpenSpan, Place, Slots, Tags};
 use crate::no_poison::NoPoison;
 use crate::segmented::Segmented;
 
@@ -57,7 +57,7 @@ impl Far {
     }
 
     /// Lets a span into its slot, which is free, or its own already.
-    pub(super) fn put(&self, place: Place, tag: u16, fill: impl FnOnce(&OpenSpan)) {
+    pub(super) fn put(&self, place: Place, mark: u16, fill: impl FnOnce(&OpenSpan)) {
         let held = self.became_empty.lock();
         let block = self.blocks.get_or_grow(index(place));
         let slots = block.slots.load_full().unwrap_or_else(|| {
@@ -68,24 +68,21 @@ impl Far {
         if block.tags.get(place) == FREE {
             block.spans.fetch_add(1, Ordering::Relaxed);
         }
-        fill(&slots[place.at]);
-        block.tags.set(place, tag);
+        fill(&slots[place.at()]);
+        block.tags.set(place, place.tag(mark));
         drop(held);
     }
 
-    /// Whether the span with this mark stood there, and is gone now.
-    pub(super) fn clear(&self, place: Place, mark: u16) -> bool {
+    /// Clears the slot of a span that goes.
+    pub(super) fn clear(&self, place: Place) {
         let Some(block) = self.blocks.get(index(place)) else {
-            return false;
+            return;
         };
         let Some(slots) = self.slots(place) else {
-            return false;
+            return;
         };
-        if block.tags.get(place) != place.generation | mark {
-            return false;
-        }
         // Not under the lock: the last owner of a series calls its sinks.
-        slots[place.at].clear();
+        slots[place.at()].clear();
         let mut became_empty = self.became_empty.lock();
         block.tags.set(place, FREE);
         let mut unused = None;
@@ -96,7 +93,6 @@ impl Far {
         }
         drop(became_empty);
         drop(unused);
-        true
     }
 
     /// The slots of a block that became empty, if it still is.
@@ -117,7 +113,10 @@ impl Far {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "a few blocks are near")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "there are bounds to a place"
+)]
 const fn index(place: Place) -> u32 {
-    place.block - NEAR_BLOCKS as u32
+    place.block() as u32
 }
