@@ -39,7 +39,7 @@
 //! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_` | `128` |
 //! | `OTEL_SDK_DISABLED` | `false`; `true`: no metrics, and traces are passed on as they came |
 //! | `RUST_LOG` | what is logged, to the standard error output: `info` |
-//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG` |
+//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG`: `info` |
 //!
 //! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
 //! says. Other variables of OpenTelemetry's are not read, because its SDK for Rust has
@@ -88,6 +88,9 @@ use error::Cause;
 use exporters::Exporters;
 use subscriber::BoxedLayer;
 
+/// What is measured if nothing else is said.
+const MEASURED: &str = "info";
+
 /// Sets everything up as the environment says.
 ///
 /// # Errors
@@ -101,7 +104,7 @@ pub fn init() -> Result<Guard, SetupError> {
 /// name and version, and what to do where the environment says nothing.
 pub fn builder() -> Setup {
     Setup {
-        meter: MeterLayerBuilder::new().directives("info"),
+        meter: MeterLayerBuilder::new(),
         attributes: BTreeMap::new(),
         defaults: Defaults::default(),
         layers: Vec::new(),
@@ -122,7 +125,6 @@ pub fn builder() -> Setup {
 ///     .metrics_exporters("prometheus")
 ///     .meter(
 ///         tracing_meter::builder()
-///             .directives("info")
 ///             .inherited_labels(["tenant"])
 ///             .boundaries(Boundaries::new().prefix("mail.", &[0.1, 1.0, 10.0])),
 ///     )
@@ -159,8 +161,10 @@ impl Setup {
     }
 
     /// The measuring layer, with its labels, conventions, boundaries and sinks of its own.
-    /// The sinks of the environment's exporters are added to them. By default it is the
-    /// builder's, with the directives `info`.
+    /// The sinks of the environment's exporters are added to them.
+    ///
+    /// From `info` on is measured, where neither the builder's
+    /// [directives](MeterLayerBuilder::directives) nor `TRACING_METER` say anything else.
     pub fn meter(mut self, builder: MeterLayerBuilder) -> Self {
         self.meter = builder;
         self
@@ -223,7 +227,8 @@ impl Setup {
         }
         let resource = resource::resource(&self.attributes, &config.resource);
         let exporters = Exporters::start(&config, self.meter.buckets(), &resource)?;
-        let (meter, guard) = exporters.measure(self.meter, self.shutdown_limit)?;
+        let meter = self.meter.default_directives(MEASURED);
+        let (meter, guard) = exporters.measure(meter, self.shutdown_limit)?;
         let subscriber = tracing_subscriber::registry()
             .with(subscriber::layers(self.layers))
             .with(subscriber::trace_layer(guard.tracer_provider()))

@@ -62,6 +62,8 @@ fn run(program: &str) -> Result {
         "hurry" => builder.shutdown_limit(Duration::from_secs(1)),
         "wait" => builder.shutdown_limit(Duration::MAX),
         "nameless" => setup::builder(),
+        "measure" => builder.meter(tracing_meter::builder()),
+        "measure debug" => builder.meter(tracing_meter::builder().directives("debug")),
         _ => builder,
     };
     if program == "layers" {
@@ -80,6 +82,10 @@ fn run(program: &str) -> Result {
         "error" => Err("the program has failed")?,
         "panic" => panic!("the program panics"),
         "render" => print!("{}", render(&telemetry)),
+        "render details" | "measure" | "measure debug" => {
+            tracing::debug!(monotonic_counter.details = 1);
+            print!("{}", render(&telemetry));
+        }
         "serve" => _ = std::io::stdin().read_line(&mut String::new())?,
         "send" => println!("sent {:?}", sent()),
         "log" => log::info!("by the log crate"),
@@ -514,6 +520,32 @@ async fn prometheus_scrapes_what_no_log_filter_changes() -> Result {
         second.stderr
     );
     assert_eq!(program.end().await?.stderr, "");
+    Ok(())
+}
+
+/// With a measuring layer of the application's as without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_measured_is_info_unless_there_are_directives() -> Result {
+    for (what, directives, has_details) in [
+        ("render details", "", false),
+        ("measure", "", false),
+        ("measure", "debug", true),
+        ("measure debug", "", true),
+        ("measure debug", "info", false),
+    ] {
+        let program = program(what)
+            .env("OTEL_METRICS_EXPORTER", "prometheus")
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .env("OTEL_EXPORTER_PROMETHEUS_HOST", own_address())
+            .env("OTEL_EXPORTER_PROMETHEUS_PORT", own_port())
+            .env("TRACING_METER", directives);
+
+        let scrape = program.run().await?.succeeds().stdout;
+
+        assert!(scrape.contains("uploads_total"), "{scrape}");
+        let details = scrape.contains("details_total 1");
+        assert_eq!(details, has_details, "{what}, `{directives}`: {scrape}");
+    }
     Ok(())
 }
 
