@@ -68,6 +68,7 @@ mod environment;
 mod error;
 mod exporters;
 mod exports;
+mod globals;
 mod guard;
 mod limits;
 mod metrics;
@@ -84,7 +85,6 @@ pub use guard::Guard;
 use crate::MeterLayerBuilder;
 use config::{Config, Defaults};
 use environment::Environment;
-use error::Cause;
 use exporters::Exporters;
 use subscriber::BoxedLayer;
 
@@ -216,19 +216,20 @@ impl Setup {
     /// If a variable of the environment has a value that is not valid or not known, an
     /// exporter cannot be built, nothing can listen at the address of the Prometheus
     /// endpoint, the measuring layer's configuration is not valid, or the process has a
-    /// global subscriber already. It connects to nothing: a collector may be down.
+    /// global subscriber, logger of the `log` crate or propagator already. Nothing of the
+    /// process is changed then. It connects to nothing: a collector may be down.
     pub fn init(self) -> Result<Guard, SetupError> {
         let variable = |name: &str| std::env::var_os(name);
         let env = Environment::new(&variable);
         let config = Config::read(&env, &self.defaults)?;
         let log_filter = subscriber::log_filter(&env)?;
-        if tracing::dispatcher::has_been_set() {
-            return Err(Cause::AlreadySet.into());
-        }
+        let _asked = globals::ask()?;
         let resource = resource::resource(&self.attributes, &config.resource);
-        let exporters = Exporters::start(&config, self.meter.buckets(), &resource)?;
-        let meter = self.meter.default_directives(MEASURED);
-        let (meter, guard) = exporters.measure(meter, self.shutdown_limit)?;
+        let exporters = Exporters::build(&config, self.meter.buckets(), &resource)?;
+        let (meter, measured) = exporters.measure(self.meter.default_directives(MEASURED))?;
+        // The last that can fail: until here nothing of the process was changed.
+        globals::set_logger()?;
+        let guard = measured.start(&config, &resource, self.shutdown_limit);
         let subscriber = tracing_subscriber::registry()
             .with(subscriber::layers(self.layers))
             .with(subscriber::trace_layer(guard.tracer_provider()))
@@ -236,9 +237,7 @@ impl Setup {
             // The last to be called: what a sink logs is asked about in the middle of
             // the call, and takes away what filters have said of what is measured.
             .with(meter);
-        subscriber.try_init().map_err(|_| Cause::AlreadySet)?;
-        let propagated = config.propagator.install();
-        propagated.map_err(|_| Cause::AlreadySet)?;
+        globals::set(subscriber, config.propagator)?;
         if let Some(provider) = guard.tracer_provider() {
             global::set_tracer_provider(provider.clone());
         }

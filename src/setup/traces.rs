@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use opentelemetry_otlp::SpanExporter as OtlpExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfig, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanExporter,
@@ -18,34 +19,52 @@ pub(super) struct Traces {
     pub(super) exports: Vec<Arc<Exports>>,
 }
 
-impl Traces {
+/// What they go to it by.
+pub(super) struct SpanExporters(Vec<(Exporter, Arc<Exports>)>);
+
+enum Exporter {
+    Otlp(Box<OtlpExporter>),
+    Console,
+}
+
+impl SpanExporters {
+    pub(super) fn build(config: &Config) -> Result<Self, SetupError> {
+        let build = |exporter: &TracesExporter| {
+            let exports = Exports::new("traces");
+            let exporter = match exporter {
+                TracesExporter::Otlp(otlp) => Exporter::Otlp(Box::new(otlp.span_exporter()?)),
+                TracesExporter::Console => Exporter::Console,
+            };
+            Ok((exporter, exports))
+        };
+        let all = config.traces.iter().map(build);
+        Ok(Self(all.collect::<Result<_, SetupError>>()?))
+    }
+
     /// `None` without an exporter: traces are passed on as they came then, because a
     /// span that nobody exports would be a hole in them.
-    pub(super) fn start(config: &Config, resource: &Resource) -> Result<Option<Self>, SetupError> {
-        if config.traces.is_empty() {
-            return Ok(None);
+    pub(super) fn start(self, config: &Config, resource: &Resource) -> Option<Traces> {
+        if self.0.is_empty() {
+            return None;
         }
         let mut builder = SdkTracerProvider::builder()
             .with_resource(resource.clone())
             .with_sampler(config.sampler.clone())
             .with_span_limits(config.limits.of_a_span);
         let mut all = Vec::new();
-        for exporter in &config.traces {
-            let exports = Exports::new("traces");
+        for (exporter, exports) in self.0 {
             builder = match exporter {
-                TracesExporter::Otlp(otlp) => {
-                    let batches = config.limits.of_batches();
-                    in_batches(builder, otlp.span_exporter()?, batches, &exports)
+                Exporter::Otlp(exporter) => {
+                    in_batches(builder, *exporter, config.limits.of_batches(), &exports)
                 }
-                TracesExporter::Console => at_once(builder, &exports),
+                Exporter::Console => at_once(builder, &exports),
             };
             all.push(exports);
         }
-        let provider = builder.build();
-        Ok(Some(Self {
-            provider,
+        Some(Traces {
+            provider: builder.build(),
             exports: all,
-        }))
+        })
     }
 }
 
