@@ -13,13 +13,13 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
     MetricsService, MetricsServiceServer,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -121,6 +121,12 @@ impl Receiver {
         self.address
     }
 
+    /// From now on it says that it rejects so many spans, or points, of each request. It
+    /// keeps them all the same.
+    pub(crate) fn reject(&self, items: i64, message: &str) {
+        self.store.lock().rejected = Some((items, message.to_owned()));
+    }
+
     /// All spans so far, in the order in which they came.
     pub(crate) fn spans(&self) -> Vec<Received> {
         self.store.lock().spans.clone()
@@ -160,6 +166,7 @@ struct Stored {
     headers: Vec<HeaderMap>,
     spans: Vec<Received>,
     metrics: Vec<ReceivedMetric>,
+    rejected: Option<(i64, String)>,
 }
 
 impl Store {
@@ -167,7 +174,11 @@ impl Store {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_traces(&self, headers: HeaderMap, request: ExportTraceServiceRequest) {
+    fn take_traces(
+        &self,
+        headers: HeaderMap,
+        request: ExportTraceServiceRequest,
+    ) -> ExportTraceServiceResponse {
         let mut stored = self.lock();
         stored.headers.push(headers);
         for of_resource in request.resource_spans {
@@ -180,9 +191,22 @@ impl Store {
                 span,
             }));
         }
+        let rejected = stored.rejected.clone();
+        ExportTraceServiceResponse {
+            partial_success: rejected.map(|(rejected_spans, error_message)| {
+                ExportTracePartialSuccess {
+                    rejected_spans,
+                    error_message,
+                }
+            }),
+        }
     }
 
-    fn take_metrics(&self, headers: HeaderMap, request: ExportMetricsServiceRequest) {
+    fn take_metrics(
+        &self,
+        headers: HeaderMap,
+        request: ExportMetricsServiceRequest,
+    ) -> ExportMetricsServiceResponse {
         let mut stored = self.lock();
         stored.headers.push(headers);
         for of_resource in request.resource_metrics {
@@ -197,6 +221,15 @@ impl Store {
                 }));
             }
         }
+        let rejected = stored.rejected.clone();
+        ExportMetricsServiceResponse {
+            partial_success: rejected.map(|(rejected_data_points, error_message)| {
+                ExportMetricsPartialSuccess {
+                    rejected_data_points,
+                    error_message,
+                }
+            }),
+        }
     }
 }
 
@@ -207,8 +240,8 @@ impl TraceService for Store {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        self.take_traces(metadata.into_headers(), request);
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        let answer = self.take_traces(metadata.into_headers(), request);
+        Ok(Response::new(answer))
     }
 }
 
@@ -219,8 +252,8 @@ impl MetricsService for Store {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        self.take_metrics(metadata.into_headers(), request);
-        Ok(Response::new(ExportMetricsServiceResponse::default()))
+        let answer = self.take_metrics(metadata.into_headers(), request);
+        Ok(Response::new(answer))
     }
 }
 
@@ -230,8 +263,8 @@ async fn traces_over_http(
     body: Bytes,
 ) -> Result<Vec<u8>, StatusCode> {
     let request = ExportTraceServiceRequest::decode(body);
-    store.take_traces(headers, request.map_err(|_| StatusCode::BAD_REQUEST)?);
-    Ok(ExportTraceServiceResponse::default().encode_to_vec())
+    let request = request.map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(store.take_traces(headers, request).encode_to_vec())
 }
 
 async fn metrics_over_http(
@@ -240,8 +273,8 @@ async fn metrics_over_http(
     body: Bytes,
 ) -> Result<Vec<u8>, StatusCode> {
     let request = ExportMetricsServiceRequest::decode(body);
-    store.take_metrics(headers, request.map_err(|_| StatusCode::BAD_REQUEST)?);
-    Ok(ExportMetricsServiceResponse::default().encode_to_vec())
+    let request = request.map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(store.take_metrics(headers, request).encode_to_vec())
 }
 
 fn of_resource_attributes(resource: Option<Resource>) -> Attributes {

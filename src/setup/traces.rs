@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use opentelemetry_otlp::SpanExporter as OtlpExporter;
+use opentelemetry_otlp::SpanExporter as HttpSpans;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfig, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanExporter,
@@ -10,8 +10,11 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::config::{Config, TracesExporter};
+use super::counting::Counting;
 use super::error::SetupError;
-use super::exports::{Counting, Exports};
+use super::exports::Exports;
+use super::grpc::GrpcSpans;
+use super::otlp;
 
 /// Where spans go to.
 pub(super) struct Traces {
@@ -23,7 +26,7 @@ pub(super) struct Traces {
 pub(super) struct SpanExporters(Vec<(Exporter, Arc<Exports>)>);
 
 enum Exporter {
-    Otlp(Box<OtlpExporter>),
+    Otlp(Box<otlp::Exporter<HttpSpans, GrpcSpans>>),
     Console,
 }
 
@@ -32,7 +35,9 @@ impl SpanExporters {
         let build = |exporter: &TracesExporter| {
             let exports = Exports::new("traces");
             let exporter = match exporter {
-                TracesExporter::Otlp(otlp) => Exporter::Otlp(Box::new(otlp.span_exporter()?)),
+                TracesExporter::Otlp(otlp) => {
+                    Exporter::Otlp(Box::new(otlp.span_exporter(&exports)?))
+                }
                 TracesExporter::Console => Exporter::Console,
             };
             Ok((exporter, exports))
@@ -51,12 +56,14 @@ impl SpanExporters {
             .with_resource(resource.clone())
             .with_sampler(config.sampler.clone())
             .with_span_limits(config.limits.of_a_span);
+        let batches = || config.limits.of_batches();
         let mut all = Vec::new();
         for (exporter, exports) in self.0 {
             builder = match exporter {
-                Exporter::Otlp(exporter) => {
-                    in_batches(builder, *exporter, config.limits.of_batches(), &exports)
-                }
+                Exporter::Otlp(exporter) => match *exporter {
+                    otlp::Exporter::Http(it) => in_batches(builder, it, batches(), &exports),
+                    otlp::Exporter::Grpc(it) => in_batches(builder, it, batches(), &exports),
+                },
                 Exporter::Console => at_once(builder, &exports),
             };
             all.push(exports);
