@@ -427,6 +427,23 @@ async fn a_collector_that_is_down_is_reported_and_counted() -> Result {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_away_for_a_moment_is_asked_again() -> Result {
+    for protocol in ["grpc", "http/protobuf"] {
+        let [receiver, _] = receivers(protocol).await?;
+        receiver.be_away_for(2);
+        let endpoint = format!("http://{}", receiver.address());
+        let program = program("shutdown")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+
+        program.run().await?.succeeds();
+
+        assert_all_arrived(&receiver);
+    }
+    Ok(())
+}
+
 /// A program that exports to two receivers, and shows what it has measured itself.
 async fn exporting(protocol: &str, traces: &Receiver, metrics: &Receiver) -> Result<Ended> {
     let (mut of_traces, mut of_metrics) = ("", "");

@@ -127,6 +127,11 @@ impl Receiver {
         self.store.lock().rejected = Some((items, message.to_owned()));
     }
 
+    /// It takes none of so many requests that come next, and says that it is not available.
+    pub(crate) fn be_away_for(&self, requests: u32) {
+        self.store.lock().away_for = requests;
+    }
+
     /// All spans so far, in the order in which they came.
     pub(crate) fn spans(&self) -> Vec<Received> {
         self.store.lock().spans.clone()
@@ -167,11 +172,19 @@ struct Stored {
     spans: Vec<Received>,
     metrics: Vec<ReceivedMetric>,
     rejected: Option<(i64, String)>,
+    away_for: u32,
 }
 
 impl Store {
     fn lock(&self) -> MutexGuard<'_, Stored> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_away(&self) -> bool {
+        let mut stored = self.lock();
+        let is_away = stored.away_for > 0;
+        stored.away_for = stored.away_for.saturating_sub(1);
+        is_away
     }
 
     fn take_traces(
@@ -239,6 +252,9 @@ impl TraceService for Store {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        if self.is_away() {
+            return Err(Status::unavailable("away"));
+        }
         let (metadata, _, request) = request.into_parts();
         let answer = self.take_traces(metadata.into_headers(), request);
         Ok(Response::new(answer))
@@ -251,6 +267,9 @@ impl MetricsService for Store {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        if self.is_away() {
+            return Err(Status::unavailable("away"));
+        }
         let (metadata, _, request) = request.into_parts();
         let answer = self.take_metrics(metadata.into_headers(), request);
         Ok(Response::new(answer))
@@ -262,6 +281,9 @@ async fn traces_over_http(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Vec<u8>, StatusCode> {
+    if store.is_away() {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let request = ExportTraceServiceRequest::decode(body);
     let request = request.map_err(|_| StatusCode::BAD_REQUEST)?;
     Ok(store.take_traces(headers, request).encode_to_vec())
@@ -272,6 +294,9 @@ async fn metrics_over_http(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Vec<u8>, StatusCode> {
+    if store.is_away() {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let request = ExportMetricsServiceRequest::decode(body);
     let request = request.map_err(|_| StatusCode::BAD_REQUEST)?;
     Ok(store.take_metrics(headers, request).encode_to_vec())

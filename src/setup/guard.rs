@@ -65,7 +65,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// If spans were lost, at any time, or the last metrics did not arrive.
+    /// If spans were lost, at any time, or the last metrics did not arrive. What the collector
+    /// has rejected did not arrive.
     pub fn shutdown(mut self) -> Result<(), ShutdownError> {
         self.end()
     }
