@@ -133,6 +133,17 @@ pub use server::{OnServerFailure, OnServerResponse, ServerSpan, ServerTraceLayer
 #[cfg(any(feature = "tower", feature = "tower-http"))]
 const OTHER: &str = "_OTHER";
 
+/// An attribute that the semantic conventions type as `int`: of the integers,
+/// `tracing-opentelemetry` exports `i64` alone as one, and the others as text.
+#[cfg(any(feature = "tower", feature = "tower-http"))]
+type Int = i64;
+
+/// The field `http.response.status_code`.
+#[cfg(any(feature = "tower", feature = "tower-http"))]
+fn record_status(span: &tracing::Span, status: http::StatusCode) {
+    span.record("http.response.status_code", Int::from(status.as_u16()));
+}
+
 /// Says that what the span stands for has failed.
 #[cfg(any(feature = "tower", feature = "tower-http"))]
 fn record_error(span: &tracing::Span, error_type: &str) {

@@ -39,7 +39,7 @@
 //! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_` | `128` |
 //! | `OTEL_SDK_DISABLED` | `false`; `true`: no metrics, and traces are passed on as they came |
 //! | `RUST_LOG` | what is logged, to the standard error output: `info` |
-//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG` |
+//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG`: `info` |
 //!
 //! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
 //! says. Other variables of OpenTelemetry's are not read, because its SDK for Rust has
@@ -64,16 +64,22 @@ use tracing_subscriber::{Layer, Registry};
 
 mod background;
 mod config;
+mod counting;
 mod environment;
 mod error;
 mod exporters;
 mod exports;
+mod globals;
+mod grpc;
 mod guard;
+mod http_client;
 mod limits;
 mod metrics;
 mod otlp;
 mod prometheus;
+mod rejected;
 mod resource;
+mod retry;
 mod subscriber;
 mod tls;
 mod traces;
@@ -84,9 +90,11 @@ pub use guard::Guard;
 use crate::MeterLayerBuilder;
 use config::{Config, Defaults};
 use environment::Environment;
-use error::Cause;
 use exporters::Exporters;
 use subscriber::BoxedLayer;
+
+/// What is measured if nothing else is said.
+const MEASURED: &str = "info";
 
 /// Sets everything up as the environment says.
 ///
@@ -101,7 +109,7 @@ pub fn init() -> Result<Guard, SetupError> {
 /// name and version, and what to do where the environment says nothing.
 pub fn builder() -> Setup {
     Setup {
-        meter: MeterLayerBuilder::new().directives("info"),
+        meter: MeterLayerBuilder::new(),
         attributes: BTreeMap::new(),
         defaults: Defaults::default(),
         layers: Vec::new(),
@@ -122,7 +130,6 @@ pub fn builder() -> Setup {
 ///     .metrics_exporters("prometheus")
 ///     .meter(
 ///         tracing_meter::builder()
-///             .directives("info")
 ///             .inherited_labels(["tenant"])
 ///             .boundaries(Boundaries::new().prefix("mail.", &[0.1, 1.0, 10.0])),
 ///     )
@@ -159,8 +166,10 @@ impl Setup {
     }
 
     /// The measuring layer, with its labels, conventions, boundaries and sinks of its own.
-    /// The sinks of the environment's exporters are added to them. By default it is the
-    /// builder's, with the directives `info`.
+    /// The sinks of the environment's exporters are added to them.
+    ///
+    /// From `info` on is measured, where neither the builder's
+    /// [directives](MeterLayerBuilder::directives) nor `TRACING_METER` say anything else.
     pub fn meter(mut self, builder: MeterLayerBuilder) -> Self {
         self.meter = builder;
         self
@@ -212,18 +221,20 @@ impl Setup {
     /// If a variable of the environment has a value that is not valid or not known, an
     /// exporter cannot be built, nothing can listen at the address of the Prometheus
     /// endpoint, the measuring layer's configuration is not valid, or the process has a
-    /// global subscriber already. It connects to nothing: a collector may be down.
+    /// global subscriber, logger of the `log` crate or propagator already. Nothing of the
+    /// process is changed then. It connects to nothing: a collector may be down.
     pub fn init(self) -> Result<Guard, SetupError> {
         let variable = |name: &str| std::env::var_os(name);
         let env = Environment::new(&variable);
         let config = Config::read(&env, &self.defaults)?;
         let log_filter = subscriber::log_filter(&env)?;
-        if tracing::dispatcher::has_been_set() {
-            return Err(Cause::AlreadySet.into());
-        }
+        let _asked = globals::ask()?;
         let resource = resource::resource(&self.attributes, &config.resource);
-        let exporters = Exporters::start(&config, self.meter.buckets(), &resource)?;
-        let (meter, guard) = exporters.measure(self.meter, self.shutdown_limit)?;
+        let exporters = Exporters::build(&config, self.meter.buckets(), &resource)?;
+        let (meter, measured) = exporters.measure(self.meter.default_directives(MEASURED))?;
+        // The last that can fail: until here nothing of the process was changed.
+        globals::set_logger()?;
+        let guard = measured.start(&config, &resource, self.shutdown_limit);
         let subscriber = tracing_subscriber::registry()
             .with(subscriber::layers(self.layers))
             .with(subscriber::trace_layer(guard.tracer_provider()))
@@ -231,9 +242,7 @@ impl Setup {
             // The last to be called: what a sink logs is asked about in the middle of
             // the call, and takes away what filters have said of what is measured.
             .with(meter);
-        subscriber.try_init().map_err(|_| Cause::AlreadySet)?;
-        let propagated = config.propagator.install();
-        propagated.map_err(|_| Cause::AlreadySet)?;
+        globals::set(subscriber, config.propagator)?;
         if let Some(provider) = guard.tracer_provider() {
             global::set_tracer_provider(provider.clone());
         }

@@ -36,6 +36,7 @@ use tracing_meter::propagation::{self, Carrier as _, SpanPropagation as _};
 use tracing_subscriber::prelude::*;
 
 use services::fields;
+use services::int_attributes::ints;
 use traces::{TRACEPARENT, Traces, child_of, origin, remote};
 
 const EXPORT: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -159,6 +160,19 @@ async fn a_call_is_a_child_of_the_span_that_calls() {
         ("server.port", port),
     ]);
     assert_eq!(fields(&server), expected);
+}
+
+#[tokio::test]
+async fn what_is_an_integer_by_the_convention_is_exported_as_one() {
+    let traces = Traces::new();
+    let _default = subscribe(&traces);
+
+    let serving = Serving::start(grpc_trace_layer(), Code::Ok).await;
+    serving.call().await.unwrap();
+
+    let server = server_span(&traces);
+    let ints = ints(&server.attributes);
+    assert!(ints.contains(&"server.port"), "{ints:?}");
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ fn run(program: &str) -> Result {
         "hurry" => builder.shutdown_limit(Duration::from_secs(1)),
         "wait" => builder.shutdown_limit(Duration::MAX),
         "nameless" => setup::builder(),
+        "measure" => builder.meter(tracing_meter::builder()),
+        "measure debug" => builder.meter(tracing_meter::builder().directives("debug")),
         _ => builder,
     };
     if program == "layers" {
@@ -80,6 +82,16 @@ fn run(program: &str) -> Result {
         "error" => Err("the program has failed")?,
         "panic" => panic!("the program panics"),
         "render" => print!("{}", render(&telemetry)),
+        "render details" | "measure" | "measure debug" => {
+            tracing::debug!(monotonic_counter.details = 1);
+            print!("{}", render(&telemetry));
+        }
+        "export twice" => {
+            flush(&telemetry);
+            job();
+            flush(&telemetry);
+            print!("{}", render(&telemetry));
+        }
         "serve" => _ = std::io::stdin().read_line(&mut String::new())?,
         "send" => println!("sent {:?}", sent()),
         "log" => log::info!("by the log crate"),
@@ -115,6 +127,12 @@ fn render(telemetry: &Guard) -> String {
         .prometheus()
         .map(PrometheusHandle::render)
         .unwrap_or_default()
+}
+
+fn flush(telemetry: &Guard) {
+    let (traces, metrics) = (telemetry.tracer_provider(), telemetry.meter_provider());
+    traces.unwrap().force_flush().unwrap();
+    metrics.unwrap().force_flush().unwrap();
 }
 
 #[instrument(fields(traceparent = TRACEPARENT, baggage = "tenant=acme"))]
@@ -410,6 +428,125 @@ async fn a_collector_that_is_down_is_reported_and_counted() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_away_for_a_moment_is_asked_again() -> Result {
+    for protocol in ["grpc", "http/protobuf"] {
+        let [receiver, _] = receivers(protocol).await?;
+        receiver.be_away_for(2);
+        let endpoint = format!("http://{}", receiver.address());
+        let program = program("shutdown")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+
+        program.run().await?.succeeds();
+
+        assert_all_arrived(&receiver);
+    }
+    Ok(())
+}
+
+/// A program that exports to two receivers, and shows what it has measured itself.
+async fn exporting(protocol: &str, traces: &Receiver, metrics: &Receiver) -> Result<Ended> {
+    let (mut of_traces, mut of_metrics) = ("", "");
+    if protocol == "http/protobuf" {
+        (of_traces, of_metrics) = ("/v1/traces", "/v1/metrics");
+    }
+    let program = program("export twice")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+        .env(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            format!("http://{}{of_traces}", traces.address()),
+        )
+        .env(
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+            format!("http://{}{of_metrics}", metrics.address()),
+        )
+        .env("OTEL_METRICS_EXPORTER", "otlp,prometheus")
+        .env("OTEL_EXPORTER_PROMETHEUS_HOST", own_address())
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", own_port())
+        // Its level is as good as any for what is said.
+        .env(
+            "RUST_LOG",
+            "info,a_process_is_set_up_as_its_environment_says=off,opentelemetry=off",
+        );
+    Ok(program.run().await?.succeeds())
+}
+
+async fn receivers(protocol: &str) -> Result<[Receiver; 2]> {
+    Ok(if protocol == "grpc" {
+        [Receiver::start().await?, Receiver::start().await?]
+    } else {
+        [Receiver::start_http().await?, Receiver::start_http().await?]
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_rejects_is_counted_and_said_once() -> Result {
+    for protocol in ["grpc", "http/protobuf"] {
+        let [traces, metrics] = receivers(protocol).await?;
+        traces.reject(1, "too\nold");
+        metrics.reject(3, "too many");
+
+        let ended = exporting(protocol, &traces, &metrics).await?;
+
+        let exports = traces.headers().len();
+        assert!(exports >= 2, "{exports}");
+        for counted in [
+            format!(r#"telemetry_rejected_spans_total{{signal="traces"}} {exports}"#),
+            r#"telemetry_rejected_points_total{signal="metrics"} 6"#.to_owned(),
+        ] {
+            assert!(
+                ended.stdout.contains(&counted),
+                "{counted} in {}",
+                ended.stdout
+            );
+        }
+        let lines = lines_of_exports(&ended);
+        let of_traces = r#" WARN tracing_meter::setup::exports: the collector has rejected 1 of the spans of an export: "too\nold""#;
+        let of_metrics = r#" WARN tracing_meter::setup::exports: the collector has rejected 3 of the points of an export: "too many""#;
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[0].contains(of_traces), "{lines:?}");
+        assert!(lines[1].contains(of_metrics), "{lines:?}");
+        // They did not arrive.
+        let lost = format!("telemetry was lost: traces: {exports} spans did not arrive: ");
+        assert!(lines[2].contains(&lost), "{lines:?}");
+        assert!(
+            lines[2].contains("; metrics: the collector has rejected 3"),
+            "{lines:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_warns_of_is_said_once_and_nothing_is_lost() -> Result {
+    for protocol in ["grpc", "http/protobuf"] {
+        let [traces, metrics] = receivers(protocol).await?;
+        traces.reject(0, "use OTLP 2");
+        // Which is what it says that has nothing to say.
+        metrics.reject(0, "");
+
+        let ended = exporting(protocol, &traces, &metrics).await?;
+
+        let lines = lines_of_exports(&ended);
+        let [line] = &lines[..] else {
+            panic!("{lines:?}");
+        };
+        let warning = r#" WARN tracing_meter::setup::exports: the collector warns: "use OTLP 2""#;
+        assert!(line.contains(warning), "{line}");
+        assert!(!ended.stdout.contains("rejected"), "{}", ended.stdout);
+    }
+    Ok(())
+}
+
+/// What was said of exports, and at the end.
+fn lines_of_exports(ended: &Ended) -> Vec<&str> {
+    let lines = ended.stderr.lines();
+    lines
+        .filter(|it| it.contains("tracing_meter::setup"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_lost_is_an_error_of_shutting_down() -> Result {
     for protocol in ["grpc", "http/protobuf"] {
         let program = program("shutdown")
@@ -514,6 +651,32 @@ async fn prometheus_scrapes_what_no_log_filter_changes() -> Result {
         second.stderr
     );
     assert_eq!(program.end().await?.stderr, "");
+    Ok(())
+}
+
+/// With a measuring layer of the application's as without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_measured_is_info_unless_there_are_directives() -> Result {
+    for (what, directives, has_details) in [
+        ("render details", "", false),
+        ("measure", "", false),
+        ("measure", "debug", true),
+        ("measure debug", "", true),
+        ("measure debug", "info", false),
+    ] {
+        let program = program(what)
+            .env("OTEL_METRICS_EXPORTER", "prometheus")
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .env("OTEL_EXPORTER_PROMETHEUS_HOST", own_address())
+            .env("OTEL_EXPORTER_PROMETHEUS_PORT", own_port())
+            .env("TRACING_METER", directives);
+
+        let scrape = program.run().await?.succeeds().stdout;
+
+        assert!(scrape.contains("uploads_total"), "{scrape}");
+        let details = scrape.contains("details_total 1");
+        assert_eq!(details, has_details, "{what}, `{directives}`: {scrape}");
+    }
     Ok(())
 }
 

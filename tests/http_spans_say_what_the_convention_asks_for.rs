@@ -22,6 +22,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tracing_meter::http::{ClientLayer, ServerSpan, UrlTemplate, trace_layer};
 
 use exchange::{exchange, of_kind, subscribe, the_one, traced};
+use services::int_attributes::ints;
 use services::{fields, get, hyper, nobody};
 use traces::Traces;
 
@@ -66,6 +67,22 @@ async fn spans_have_the_fields_of_the_convention() {
         ("user_agent.original", "a test".to_owned()),
     ]);
     assert_eq!(fields(&server), expected);
+}
+
+#[tokio::test]
+async fn what_is_an_integer_by_the_convention_is_exported_as_one() {
+    let traces = Traces::new();
+    let _default = subscribe(&traces);
+
+    let app = Router::new().route("/", get_route(async || "value"));
+    let (client, server, _) = exchange(&traces, app, |server| get(server.url("/"))).await;
+
+    for span in [&client, &server] {
+        let ints = ints(&span.attributes);
+        for key in ["server.port", "http.response.status_code"] {
+            assert!(ints.contains(&key), "{key} is not among {ints:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "support/exporters.rs"]
 mod exporters;
+#[path = "support/int_attributes.rs"]
+mod int_attributes;
 #[allow(dead_code, reason = "its `main` is for `cargo run`")]
 #[path = "../examples/runtime.rs"]
 mod runtime;
@@ -19,6 +21,8 @@ use std::sync::LazyLock;
 
 use addresses::{own_address, own_port};
 use exporters::assert_promtool_finds_nothing;
+use int_attributes::is_int;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{
@@ -445,6 +449,54 @@ fn each_request_is_a_span_which_fails_with_a_5xx_alone() {
         }
     }
     assert_eq!(spans, requests);
+}
+
+/// By its type, because the text is the same.
+#[test]
+fn what_is_an_integer_by_the_conventions_came_as_one() {
+    let of_spans = REPORT.spans.iter().flat_map(|it| {
+        let of_events = it.span.events.iter().flat_map(|it| &it.attributes);
+        let of_links = it.span.links.iter().flat_map(|it| &it.attributes);
+        it.span.attributes.iter().chain(of_events).chain(of_links)
+    });
+    let of_points = REPORT.metrics.iter().flat_map(|it| of_points(&it.metric));
+    let mut seen = BTreeSet::new();
+    for attribute in of_spans.chain(of_points) {
+        if is_int(&attribute.key) {
+            let value = attribute.value.as_ref().and_then(|it| it.value.as_ref());
+            let is_int = matches!(value, Some(any_value::Value::IntValue(_)));
+            assert!(is_int, "{attribute:?}");
+            seen.insert(attribute.key.as_str());
+        }
+    }
+    let expected = [
+        "code.line.number",
+        "http.response.status_code",
+        "server.port",
+        "thread.id",
+    ];
+    assert_eq!(Vec::from_iter(seen), expected);
+}
+
+fn of_points(metric: &Metric) -> Vec<&KeyValue> {
+    match metric.data.as_ref() {
+        Some(Data::Sum(sum)) => sum
+            .data_points
+            .iter()
+            .flat_map(|it| &it.attributes)
+            .collect(),
+        Some(Data::Gauge(gauge)) => gauge
+            .data_points
+            .iter()
+            .flat_map(|it| &it.attributes)
+            .collect(),
+        Some(Data::Histogram(of)) => of
+            .data_points
+            .iter()
+            .flat_map(|it| &it.attributes)
+            .collect(),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

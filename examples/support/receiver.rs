@@ -13,13 +13,13 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
     MetricsService, MetricsServiceServer,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -121,6 +121,17 @@ impl Receiver {
         self.address
     }
 
+    /// From now on it says that it rejects so many spans, or points, of each request. It
+    /// keeps them all the same.
+    pub(crate) fn reject(&self, items: i64, message: &str) {
+        self.store.lock().rejected = Some((items, message.to_owned()));
+    }
+
+    /// It takes none of so many requests that come next, and says that it is not available.
+    pub(crate) fn be_away_for(&self, requests: u32) {
+        self.store.lock().away_for = requests;
+    }
+
     /// All spans so far, in the order in which they came.
     pub(crate) fn spans(&self) -> Vec<Received> {
         self.store.lock().spans.clone()
@@ -160,6 +171,8 @@ struct Stored {
     headers: Vec<HeaderMap>,
     spans: Vec<Received>,
     metrics: Vec<ReceivedMetric>,
+    rejected: Option<(i64, String)>,
+    away_for: u32,
 }
 
 impl Store {
@@ -167,7 +180,18 @@ impl Store {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_traces(&self, headers: HeaderMap, request: ExportTraceServiceRequest) {
+    fn is_away(&self) -> bool {
+        let mut stored = self.lock();
+        let is_away = stored.away_for > 0;
+        stored.away_for = stored.away_for.saturating_sub(1);
+        is_away
+    }
+
+    fn take_traces(
+        &self,
+        headers: HeaderMap,
+        request: ExportTraceServiceRequest,
+    ) -> ExportTraceServiceResponse {
         let mut stored = self.lock();
         stored.headers.push(headers);
         for of_resource in request.resource_spans {
@@ -180,9 +204,22 @@ impl Store {
                 span,
             }));
         }
+        let rejected = stored.rejected.clone();
+        ExportTraceServiceResponse {
+            partial_success: rejected.map(|(rejected_spans, error_message)| {
+                ExportTracePartialSuccess {
+                    rejected_spans,
+                    error_message,
+                }
+            }),
+        }
     }
 
-    fn take_metrics(&self, headers: HeaderMap, request: ExportMetricsServiceRequest) {
+    fn take_metrics(
+        &self,
+        headers: HeaderMap,
+        request: ExportMetricsServiceRequest,
+    ) -> ExportMetricsServiceResponse {
         let mut stored = self.lock();
         stored.headers.push(headers);
         for of_resource in request.resource_metrics {
@@ -197,6 +234,15 @@ impl Store {
                 }));
             }
         }
+        let rejected = stored.rejected.clone();
+        ExportMetricsServiceResponse {
+            partial_success: rejected.map(|(rejected_data_points, error_message)| {
+                ExportMetricsPartialSuccess {
+                    rejected_data_points,
+                    error_message,
+                }
+            }),
+        }
     }
 }
 
@@ -206,9 +252,12 @@ impl TraceService for Store {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        if self.is_away() {
+            return Err(Status::unavailable("away"));
+        }
         let (metadata, _, request) = request.into_parts();
-        self.take_traces(metadata.into_headers(), request);
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        let answer = self.take_traces(metadata.into_headers(), request);
+        Ok(Response::new(answer))
     }
 }
 
@@ -218,9 +267,12 @@ impl MetricsService for Store {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        if self.is_away() {
+            return Err(Status::unavailable("away"));
+        }
         let (metadata, _, request) = request.into_parts();
-        self.take_metrics(metadata.into_headers(), request);
-        Ok(Response::new(ExportMetricsServiceResponse::default()))
+        let answer = self.take_metrics(metadata.into_headers(), request);
+        Ok(Response::new(answer))
     }
 }
 
@@ -229,9 +281,12 @@ async fn traces_over_http(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Vec<u8>, StatusCode> {
+    if store.is_away() {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let request = ExportTraceServiceRequest::decode(body);
-    store.take_traces(headers, request.map_err(|_| StatusCode::BAD_REQUEST)?);
-    Ok(ExportTraceServiceResponse::default().encode_to_vec())
+    let request = request.map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(store.take_traces(headers, request).encode_to_vec())
 }
 
 async fn metrics_over_http(
@@ -239,9 +294,12 @@ async fn metrics_over_http(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Vec<u8>, StatusCode> {
+    if store.is_away() {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let request = ExportMetricsServiceRequest::decode(body);
-    store.take_metrics(headers, request.map_err(|_| StatusCode::BAD_REQUEST)?);
-    Ok(ExportMetricsServiceResponse::default().encode_to_vec())
+    let request = request.map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(store.take_metrics(headers, request).encode_to_vec())
 }
 
 fn of_resource_attributes(resource: Option<Resource>) -> Attributes {

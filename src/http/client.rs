@@ -15,7 +15,7 @@ use tracing::{Span, info_span};
 
 use super::method::{KnownMethods, SpanName};
 use super::url::{DEFAULT_SCHEME, FullUrl, Server, default_port};
-use super::{OTHER, protocol_version, record_error};
+use super::{OTHER, protocol_version, record_error, record_status};
 use crate::propagation::SpanPropagation as _;
 
 /// A span for each request that a client sends, whose headers continue its trace.
@@ -228,7 +228,7 @@ fn record_result<R, E>(span: &Span, result: &Result<Response<R>, E>) {
         return record_error(span, error_type::<E>());
     };
     let (status, version) = (response.status(), response.version());
-    span.record("http.response.status_code", status.as_u16());
+    record_status(span, status);
     span.record("network.protocol.version", protocol_version(version));
     if status.is_client_error() || status.is_server_error() {
         record_error(span, status.as_str());

@@ -50,7 +50,9 @@ use crate::propagation::{CarrierMut, SpanPropagation as _, W3cPropagator};
 /// ```
 ///
 /// Where the span has no trace of a tracer here nothing is set: without a tracer there is
-/// no id that would be the response's own, even where the request's trace is passed on.
+/// no id that would be the response's own, even where the request's trace is passed on. Nor
+/// is it where the [propagator of the process](W3cPropagator::install) sends no
+/// `traceparent`; that propagator says, too, whether ids of traces are random.
 /// A header that the service itself has set is overwritten. Scripts in a browser see it on
 /// responses of other origins if `Access-Control-Expose-Headers` names it.
 #[derive(Clone, Debug)]
@@ -150,7 +152,7 @@ fn current_trace() -> Option<HeaderValue> {
         return None;
     }
     let mut written = Written(None);
-    W3cPropagator::trace_context().inject_into(&context, &mut written);
+    W3cPropagator::of_the_process().inject_into(&context, &mut written);
     written.0
 }
 

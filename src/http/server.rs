@@ -14,7 +14,7 @@ use tracing::{Span, info_span};
 use super::failures::{ServerFailure, ServerFailures};
 use super::method::{KnownMethods, SpanName};
 use super::url::{DEFAULT_SCHEME, Query, Server};
-use super::{OTHER, forwarded, protocol_version, record_error};
+use super::{OTHER, forwarded, protocol_version, record_error, record_status};
 use crate::propagation::SpanPropagation as _;
 
 /// What [`trace_layer`] makes.
@@ -242,7 +242,7 @@ pub struct OnServerResponse;
 impl<B> OnResponse<B> for OnServerResponse {
     fn on_response(self, response: &Response<B>, _latency: Duration, span: &Span) {
         let status = response.status();
-        span.record("http.response.status_code", status.as_u16());
+        record_status(span, status);
         if status.is_server_error() {
             record_error(span, status.as_str());
         }

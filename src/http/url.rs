@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use http::header::HOST;
 use http::{HeaderMap, Uri};
 
+use super::Int;
+
 const REDACTED: &str = "REDACTED";
 
 /// Parameters of a query that are signatures or credentials: the list of the
@@ -23,7 +25,8 @@ const SECRETS: [&str; 7] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Server<'r> {
     pub(super) address: &'r str,
-    pub(super) port: Option<u16>,
+    /// As [`Int`], although it is a `u16`.
+    pub(super) port: Option<Int>,
 }
 
 impl<'r> Server<'r> {
@@ -43,7 +46,9 @@ impl<'r> Server<'r> {
         };
         (!address.is_empty()).then(|| Self {
             address,
-            port: port.and_then(|port| port.parse().ok()),
+            port: port
+                .and_then(|port| port.parse::<u16>().ok())
+                .map(Int::from),
         })
     }
 }
@@ -64,7 +69,7 @@ fn split_userinfo(authority: &str) -> (Option<&str>, &str) {
 
 /// The port of a scheme's URLs that name none.
 #[cfg(feature = "tower")]
-pub(super) fn default_port(scheme: &str) -> Option<u16> {
+pub(super) fn default_port(scheme: &str) -> Option<Int> {
     match scheme {
         "http" | "ws" => Some(80),
         "https" | "wss" => Some(443),

@@ -161,7 +161,14 @@ impl MeterLayerBuilder {
         self
     }
 
-    /// Exporters shall have the same.
+    /// Those that count where the builder was given none.
+    #[cfg(feature = "setup")]
+    pub(crate) fn default_directives(mut self, directives: &str) -> Self {
+        self.directives.get_or_insert_with(|| directives.to_owned());
+        self
+    }
+
+    /// Exporters have the same.
     #[cfg(feature = "setup")]
     pub(crate) const fn buckets(&self) -> &Boundaries {
         &self.boundaries

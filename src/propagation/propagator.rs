@@ -106,6 +106,12 @@ impl W3cPropagator {
         Ok(())
     }
 
+    /// Whether the process has one that was installed.
+    #[cfg(feature = "setup")]
+    pub(crate) fn is_installed() -> bool {
+        INSTALLED.get().is_some()
+    }
+
     /// That of the process.
     pub(crate) fn of_the_process() -> &'static Self {
         INSTALLED.get().unwrap_or(&DEFAULT)

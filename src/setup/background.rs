@@ -1,10 +1,15 @@
 //! The thread of its own on which exporters run.
 
 use std::future::Future;
+use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
 use super::error::{Cause, SetupError};
+
+/// More than the end of a thread takes.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A runtime beside that of the application, if it has one: gRPC works in any `main`, and
 /// whoever waits for the last export never waits for a thread that it blocks itself.
@@ -26,6 +31,13 @@ impl Background {
         self.0.as_ref().map(Runtime::enter)
     }
 
+    /// Ends, and waits for nothing.
+    pub(super) fn leave(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+
     pub(super) fn spawn(&self, task: impl Future<Output: Send> + Send + 'static) {
         if let Some(runtime) = &self.0 {
             runtime.spawn(async { drop(task.await) });
@@ -33,11 +45,14 @@ impl Background {
     }
 }
 
+/// What was set up in vain is gone then: nothing listens any more.
 impl Drop for Background {
     fn drop(&mut self) {
+        let Some(runtime) = self.0.take() else {
+            return;
+        };
         // Waiting for its end would panic inside of another runtime.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
+        let end = || runtime.shutdown_timeout(PATIENCE);
+        thread::scope(|scope| _ = scope.spawn(end).join());
     }
 }

@@ -1,7 +1,8 @@
-//! All that exports, started in order.
+//! All that exports: built, measured into, and started.
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry::global;
 use opentelemetry_sdk::Resource;
 
@@ -11,8 +12,9 @@ use super::error::SetupError;
 use super::guard::Guard;
 use super::metrics::Metrics;
 use super::prometheus::Endpoint;
-use super::traces::Traces;
+use super::traces::SpanExporters;
 use crate::boundaries::Boundaries;
+use crate::handle::MeterHandle;
 use crate::layer::{MeterLayer, MeterLayerBuilder};
 use crate::sink::OtelSink;
 
@@ -20,12 +22,22 @@ use crate::sink::OtelSink;
 pub(super) struct Exporters {
     endpoint: Option<Endpoint>,
     metrics: Option<Metrics>,
-    traces: Option<Traces>,
+    spans: SpanExporters,
+    background: Background,
+}
+
+/// The same, with a layer that measures into them.
+pub(super) struct Measured {
+    handle: MeterHandle,
+    prometheus: Option<PrometheusHandle>,
+    metrics: Option<Metrics>,
+    spans: SpanExporters,
     background: Background,
 }
 
 impl Exporters {
-    pub(super) fn start(
+    /// What fails here, or is dropped, has changed nothing of the process.
+    pub(super) fn build(
         config: &Config,
         boundaries: &Boundaries,
         resource: &Resource,
@@ -34,26 +46,21 @@ impl Exporters {
         let endpoint = endpoint(config, boundaries, resource, &background)?;
         let entered = background.enter();
         let metrics = Metrics::start(config, resource)?;
-        // Before the processors of spans, which measure themselves.
-        if let Some(metrics) = &metrics {
-            global::set_meter_provider(metrics.provider.clone());
-        }
-        let traces = Traces::start(config, resource)?;
+        let spans = SpanExporters::build(config)?;
         drop(entered);
         Ok(Self {
             endpoint,
             metrics,
-            traces,
+            spans,
             background,
         })
     }
 
-    /// A layer that measures into all of them, and what ends them.
+    /// A layer that measures into all of them.
     pub(super) fn measure<S>(
         self,
         mut meter: MeterLayerBuilder,
-        shutdown_limit: Duration,
-    ) -> Result<(MeterLayer<S>, Guard), SetupError> {
+    ) -> Result<(MeterLayer<S>, Measured), SetupError> {
         let mut prometheus = None;
         if let Some(endpoint) = self.endpoint {
             meter = meter.sink(endpoint.sink);
@@ -63,15 +70,40 @@ impl Exporters {
             meter = meter.sink(OtelSink::new(metrics.provider.clone()));
         }
         let meter = meter.build()?;
-        let guard = Guard {
+        let measured = Measured {
             handle: meter.handle(),
             prometheus,
-            traces: self.traces,
+            metrics: self.metrics,
+            spans: self.spans,
+            background: self.background,
+        };
+        Ok((meter, measured))
+    }
+}
+
+impl Measured {
+    /// What ends them. From here on they are those of the process.
+    pub(super) fn start(
+        self,
+        config: &Config,
+        resource: &Resource,
+        shutdown_limit: Duration,
+    ) -> Guard {
+        // Before the processors of spans, which measure themselves.
+        if let Some(metrics) = &self.metrics {
+            global::set_meter_provider(metrics.provider.clone());
+        }
+        let entered = self.background.enter();
+        let traces = self.spans.start(config, resource);
+        drop(entered);
+        Guard {
+            handle: self.handle,
+            prometheus: self.prometheus,
+            traces,
             metrics: self.metrics,
             limit: shutdown_limit,
-            _background: self.background,
-        };
-        Ok((meter, guard))
+            background: self.background,
+        }
     }
 }
 

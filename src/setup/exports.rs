@@ -3,20 +3,23 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+use super::rejected::{Answer, Rejected};
 use crate::no_poison::NoPoison;
+
+/// The target of what is measured, and is no line of a log.
+pub(super) const COUNTED: &str = "tracing_meter::setup::counted";
 
 /// An exporter that says when it has failed: the SDK tells nobody.
 #[derive(Debug)]
@@ -32,9 +35,19 @@ pub(super) struct Exports {
     /// Spans, of this signal alone.
     ended: AtomicU64,
     arrived: AtomicU64,
-    /// Why the last export failed, if it did.
+    /// What the collector has said of the export that it has taken last.
+    answer: NoPoison<Option<Rejected>>,
+    said: Said,
+    /// Why the last export failed, if it did, or a part of it.
     failure: NoPoison<Option<String>>,
     over: OnceLock<()>,
+}
+
+/// What a collector says again with each export is logged once.
+#[derive(Debug, Default)]
+struct Said {
+    rejected: AtomicBool,
+    warned: AtomicBool,
 }
 
 impl Exports {
@@ -43,6 +56,8 @@ impl Exports {
             signal,
             ended: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
+            answer: NoPoison::default(),
+            said: Said::default(),
             failure: NoPoison::default(),
             over: OnceLock::new(),
         })
@@ -55,13 +70,23 @@ impl Exports {
         }
     }
 
+    /// A span has ended, and is to be exported.
+    pub(super) fn span_ended(&self) {
+        self.ended.fetch_add(1, Ordering::Release);
+    }
+
+    /// The collector has taken an export, or most of it.
+    pub(super) fn answered(&self, answer: impl Answer) {
+        *self.answer.lock() = answer.rejected();
+    }
+
     /// How many spans have ended, and did not arrive.
     pub(super) fn lost_spans(&self) -> u64 {
         let arrived = self.arrived.load(Ordering::Acquire);
         self.ended.load(Ordering::Acquire).saturating_sub(arrived)
     }
 
-    /// Why the last export failed, if it did.
+    /// Why the last export failed, if it did, or a part of it.
     pub(super) fn failure(&self) -> Option<String> {
         self.failure.lock().clone()
     }
@@ -73,24 +98,67 @@ impl Exports {
         is_late
     }
 
+    /// Of the export that was taken last.
+    fn rejected(&self) -> u64 {
+        self.answer.lock().as_ref().map_or(0, |it| it.items)
+    }
+
     fn end(&self) {
         // Once is enough.
         let _ = self.over.set(());
     }
 
-    /// One event is the line and the count: whoever looks at either finds it.
     fn report(&self, result: &OTelSdkResult, spans: Option<u64>) {
-        let failure = result.as_ref().err().map(ToString::to_string);
-        if let Some(why) = &failure {
-            tracing::error!(
-                monotonic_counter.telemetry.failed_exports = 1,
-                monotonic_counter.telemetry.lost_spans = spans,
-                signal = self.signal,
-                "cannot export {}: {why}",
-                self.signal,
-            );
-        }
+        let rejected = self.answer.lock().take();
+        let failure = match (result, rejected) {
+            (Err(why), _) => Some(self.report_failure(&why.to_string(), spans)),
+            (Ok(()), None) => None,
+            (Ok(()), Some(rejected)) => self.report_rejected(&rejected, spans),
+        };
         *self.failure.lock() = failure;
+    }
+
+    /// One event is the line and the count: whoever looks at either finds it.
+    fn report_failure(&self, why: &str, spans: Option<u64>) -> String {
+        tracing::error!(
+            monotonic_counter.telemetry.failed_exports = 1,
+            monotonic_counter.telemetry.lost_spans = spans,
+            signal = self.signal,
+            "cannot export {}: {why}",
+            self.signal,
+        );
+        why.to_owned()
+    }
+
+    /// The count is an event apart from the line, which is there only once.
+    fn report_rejected(&self, rejected: &Rejected, spans: Option<u64>) -> Option<String> {
+        let Rejected { items, why } = rejected;
+        let signal = self.signal;
+        let is_first = |said: &AtomicBool| !said.swap(true, Ordering::Relaxed);
+        if *items == 0 {
+            if is_first(&self.said.warned) {
+                tracing::warn!(signal, "the collector warns: {why:?}");
+            }
+            return None;
+        }
+        let (of_spans, of_points) = match spans {
+            Some(_) => (Some(*items), None),
+            None => (None, Some(*items)),
+        };
+        tracing::event!(
+            target: COUNTED,
+            tracing::Level::INFO,
+            monotonic_counter.telemetry.rejected_spans = of_spans,
+            monotonic_counter.telemetry.rejected_points = of_points,
+            signal,
+        );
+        let what = if spans.is_some() { "spans" } else { "points" };
+        let rejected =
+            format!("the collector has rejected {items} of the {what} of an export: {why:?}");
+        if is_first(&self.said.rejected) {
+            tracing::warn!(signal, "{rejected}");
+        }
+        Some(rejected)
     }
 }
 
@@ -106,43 +174,13 @@ async fn caught(export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
     .await
 }
 
-/// A processor of spans that counts those that are to be exported: of what its queue has
-/// no room for, the exporter never hears.
-#[derive(Debug)]
-pub(super) struct Counting<P> {
-    pub(super) inner: P,
-    pub(super) exports: Arc<Exports>,
-}
-
-impl<P: SpanProcessor> SpanProcessor for Counting<P> {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.inner.on_start(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        self.exports.ended.fetch_add(1, Ordering::Release);
-        self.inner.on_end(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
 impl<E: SpanExporter> SpanExporter for Reporting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let result = caught(self.inner.export(batch)).await;
         if result.is_ok() {
-            self.exports.arrived.fetch_add(spans, Ordering::Release);
+            let arrived = spans.saturating_sub(self.exports.rejected());
+            self.exports.arrived.fetch_add(arrived, Ordering::Release);
         }
         self.exports.report(&result, Some(spans));
         result

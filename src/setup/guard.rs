@@ -30,7 +30,7 @@ pub struct Guard {
     pub(super) metrics: Option<Metrics>,
     pub(super) limit: Duration,
     /// All of them are exported from here: it ends after them.
-    pub(super) _background: Background,
+    pub(super) background: Background,
 }
 
 impl Guard {
@@ -65,7 +65,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// If spans were lost, at any time, or the last metrics did not arrive.
+    /// If spans were lost, at any time, or the last metrics did not arrive. What the collector
+    /// has rejected did not arrive.
     pub fn shutdown(mut self) -> Result<(), ShutdownError> {
         self.end()
     }
@@ -81,6 +82,7 @@ impl Guard {
         let traces = traces.and_then(|it| end_traces(it, of_traces).err());
         let left = self.limit.saturating_sub(start.elapsed());
         let metrics = metrics.and_then(|it| end_metrics(it, left).err());
+        self.background.leave();
         if traces.is_none() && metrics.is_none() {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterP
 use super::config::{Config, MetricsExporter, Push};
 use super::error::SetupError;
 use super::exports::Exports;
+use super::otlp::Exporter;
 
 /// Where metrics go to by themselves.
 pub(super) struct Metrics {
@@ -25,8 +26,10 @@ impl Metrics {
             let exports = Exports::new("metrics");
             builder = match exporter {
                 MetricsExporter::Otlp(otlp, push) => {
-                    let exporter = otlp.metric_exporter(push.temporality)?;
-                    with_reader(builder, exporter, *push, &exports)
+                    match otlp.metric_exporter(push.temporality, &exports)? {
+                        Exporter::Http(it) => with_reader(builder, it, *push, &exports),
+                        Exporter::Grpc(it) => with_reader(builder, it, *push, &exports),
+                    }
                 }
                 MetricsExporter::Console(push) => {
                     let exporter = opentelemetry_stdout::MetricExporter::builder()

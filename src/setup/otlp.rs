@@ -1,18 +1,26 @@
 //! Exporters of OTLP.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
-    Compression, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+    Compression, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
 };
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::metrics::Temporality;
-use reqwest::redirect;
+use tokio::runtime::Handle;
+use tonic::codec::CompressionEncoding;
+use tonic::metadata::MetadataMap;
 
 use super::environment::Environment;
 use super::error::{Cause, SetupError};
+use super::exports::Exports;
+use super::grpc::{Collector, GrpcMetrics, GrpcSpans, channel};
+use super::http_client::Reading;
+use super::rejected::Answer;
 use super::tls::{NO_TLS, Tls};
 
 /// How one signal is sent.
@@ -63,88 +71,84 @@ pub(super) fn read(env: &Environment<'_>, signal: &str) -> Result<Otlp, SetupErr
     })
 }
 
+/// By the protocol that it speaks.
+pub(super) enum Exporter<H, G> {
+    Http(H),
+    Grpc(G),
+}
+
 impl Otlp {
     /// Inside a runtime, if it is gRPC.
-    pub(super) fn span_exporter(&self) -> Result<SpanExporter, SetupError> {
+    pub(super) fn span_exporter(
+        &self,
+        exports: &Arc<Exports>,
+    ) -> Result<Exporter<SpanExporter, GrpcSpans>, SetupError> {
         let refused = |why: &dyn ToString| refused("traces", why);
-        let built = match self.protocol {
-            Protocol::Grpc => self.over_grpc(SpanExporter::builder().with_tonic()).build(),
-            Protocol::Http => {
-                let builder = self.over_http(SpanExporter::builder().with_http());
-                builder.map_err(|why| refused(&why))?.build()
+        Ok(match self.protocol {
+            Protocol::Grpc => {
+                let collector = self.collector(exports).map_err(|why| refused(&why))?;
+                Exporter::Grpc(GrpcSpans::new(collector))
             }
-        };
-        built.map_err(|why| refused(&why))
+            Protocol::Http => {
+                let builder = SpanExporter::builder().with_http();
+                let builder = self.over_http::<_, ExportTraceServiceResponse>(builder, exports);
+                let built = builder.map_err(|why| refused(&why))?.build();
+                Exporter::Http(built.map_err(|why| refused(&why))?)
+            }
+        })
     }
 
     /// Inside a runtime, if it is gRPC.
-    pub(super) fn metric_exporter(&self, of: Temporality) -> Result<MetricExporter, SetupError> {
+    pub(super) fn metric_exporter(
+        &self,
+        of: Temporality,
+        exports: &Arc<Exports>,
+    ) -> Result<Exporter<MetricExporter, GrpcMetrics>, SetupError> {
         let refused = |why: &dyn ToString| refused("metrics", why);
-        let builder = MetricExporter::builder().with_temporality(of);
-        let built = match self.protocol {
-            Protocol::Grpc => self.over_grpc(builder.with_tonic()).build(),
-            Protocol::Http => {
-                let builder = self.over_http(builder.with_http());
-                builder.map_err(|why| refused(&why))?.build()
+        Ok(match self.protocol {
+            Protocol::Grpc => {
+                let collector = self.collector(exports).map_err(|why| refused(&why))?;
+                Exporter::Grpc(GrpcMetrics::new(collector, of))
             }
-        };
-        built.map_err(|why| refused(&why))
+            Protocol::Http => {
+                let builder = MetricExporter::builder().with_temporality(of).with_http();
+                let builder = self.over_http::<_, ExportMetricsServiceResponse>(builder, exports);
+                let built = builder.map_err(|why| refused(&why))?.build();
+                Exporter::Http(built.map_err(|why| refused(&why))?)
+            }
+        })
     }
 
-    fn over_grpc<B: WithExportConfig + WithTonicConfig>(&self, builder: B) -> B {
-        let mut builder = builder
-            .with_endpoint(&self.endpoint)
-            .with_timeout(self.timeout)
-            .with_metadata(self.headers.as_metadata());
-        if let Some(compression) = self.compression {
-            builder = builder.with_compression(compression);
-        }
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            return builder.with_tls_config(tls.of_grpc());
-        }
-        builder
+    fn collector(&self, exports: &Arc<Exports>) -> Result<Collector, tonic::transport::Error> {
+        let gzip = |_| CompressionEncoding::Gzip;
+        Ok(Collector {
+            channel: channel(&self.endpoint, self.tls.as_ref())?,
+            metadata: self.headers.as_metadata(),
+            compression: self.compression.map(gzip),
+            timeout: self.timeout,
+            runtime: Handle::current(),
+            exports: Arc::clone(exports),
+        })
     }
 
-    fn over_http<B: WithExportConfig + WithHttpConfig>(&self, builder: B) -> Result<B, String> {
+    fn over_http<B: WithExportConfig + WithHttpConfig, A: Answer>(
+        &self,
+        builder: B,
+        exports: &Arc<Exports>,
+    ) -> Result<B, String> {
+        let (endpoint, tls) = (&self.endpoint, self.tls.as_ref());
+        let client = Reading::<A>::new(endpoint, self.timeout, tls, exports)?;
         let builder = builder
             // What it would choose depends on what else is built into the program.
             .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
             .with_endpoint(&self.endpoint)
             .with_timeout(self.timeout)
             .with_headers(self.headers.0.clone().into_iter().collect())
-            .with_http_client(self.http_client()?);
+            .with_http_client(client);
         Ok(match self.compression {
             Some(compression) => builder.with_compression(compression),
             None => builder,
         })
-    }
-
-    /// One that blocks, as the threads that export need it: an exporter's own choice
-    /// depends on what else is built into the program. Such a client must not be made in
-    /// asynchronous code.
-    fn http_client(&self) -> Result<reqwest::blocking::Client, String> {
-        let make = || {
-            let builder = reqwest::blocking::Client::builder()
-                .timeout(self.timeout)
-                // It would ask for a page, such as that of a login, and get it: what was
-                // to be exported would be lost without an error.
-                .redirect(redirect::Policy::none());
-            let builder = if is_local(&self.endpoint) {
-                builder.no_proxy()
-            } else {
-                builder
-            };
-            #[cfg(feature = "tls")]
-            let builder = match &self.tls {
-                Some(tls) => tls.of_http(builder)?,
-                None => builder,
-            };
-            builder.build()
-        };
-        let built = std::thread::scope(|scope| scope.spawn(make).join());
-        let built = built.map_err(|_| "its client has panicked".to_owned())?;
-        built.map_err(|why| format!("{why:?}"))
     }
 }
 
@@ -239,13 +243,6 @@ fn check_endpoint(scheme: &str, rest: &str, gets_path: bool) -> Result<String, &
         return Err(NO_TLS);
     }
     Ok(url)
-}
-
-/// A proxy would send it to itself: the environment's is for what is elsewhere.
-fn is_local(endpoint: &str) -> bool {
-    let url = endpoint.parse::<http::Uri>();
-    let local = ["localhost", "127.0.0.1", "[::1]"];
-    url.is_ok_and(|it| it.host().is_some_and(|host| local.contains(&host)))
 }
 
 /// The signal's path at the endpoint of all signals.

@@ -5,12 +5,14 @@ use std::io::IsTerminal as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_core::{LevelFilter, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::Identity;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::environment::Environment;
 use super::error::SetupError;
+use super::exports::COUNTED;
 use crate::propagation;
 
 pub(super) type BoxedLayer<S> = Box<dyn Layer<S> + Send + Sync>;
@@ -61,10 +63,12 @@ where
     let Some(filter) = filter else {
         return nothing();
     };
+    // A hint that lets everything through: without one there would be none.
+    let is_line = filter_fn(|it| it.target() != COUNTED).with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    Box::new(propagation::with_trace_ids(lines).with_filter(filter))
+    Box::new(propagation::with_trace_ids(lines).with_filter(filter.and(is_line)))
 }
 
 /// An absent layer is one without a filter, which wants everything.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use opentelemetry_otlp::SpanExporter as HttpSpans;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfig, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanExporter,
@@ -9,8 +10,11 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::config::{Config, TracesExporter};
+use super::counting::Counting;
 use super::error::SetupError;
-use super::exports::{Counting, Exports};
+use super::exports::Exports;
+use super::grpc::GrpcSpans;
+use super::otlp;
 
 /// Where spans go to.
 pub(super) struct Traces {
@@ -18,34 +22,56 @@ pub(super) struct Traces {
     pub(super) exports: Vec<Arc<Exports>>,
 }
 
-impl Traces {
+/// What they go to it by.
+pub(super) struct SpanExporters(Vec<(Exporter, Arc<Exports>)>);
+
+enum Exporter {
+    Otlp(Box<otlp::Exporter<HttpSpans, GrpcSpans>>),
+    Console,
+}
+
+impl SpanExporters {
+    pub(super) fn build(config: &Config) -> Result<Self, SetupError> {
+        let build = |exporter: &TracesExporter| {
+            let exports = Exports::new("traces");
+            let exporter = match exporter {
+                TracesExporter::Otlp(otlp) => {
+                    Exporter::Otlp(Box::new(otlp.span_exporter(&exports)?))
+                }
+                TracesExporter::Console => Exporter::Console,
+            };
+            Ok((exporter, exports))
+        };
+        let all = config.traces.iter().map(build);
+        Ok(Self(all.collect::<Result<_, SetupError>>()?))
+    }
+
     /// `None` without an exporter: traces are passed on as they came then, because a
     /// span that nobody exports would be a hole in them.
-    pub(super) fn start(config: &Config, resource: &Resource) -> Result<Option<Self>, SetupError> {
-        if config.traces.is_empty() {
-            return Ok(None);
+    pub(super) fn start(self, config: &Config, resource: &Resource) -> Option<Traces> {
+        if self.0.is_empty() {
+            return None;
         }
         let mut builder = SdkTracerProvider::builder()
             .with_resource(resource.clone())
             .with_sampler(config.sampler.clone())
             .with_span_limits(config.limits.of_a_span);
+        let batches = || config.limits.of_batches();
         let mut all = Vec::new();
-        for exporter in &config.traces {
-            let exports = Exports::new("traces");
+        for (exporter, exports) in self.0 {
             builder = match exporter {
-                TracesExporter::Otlp(otlp) => {
-                    let batches = config.limits.of_batches();
-                    in_batches(builder, otlp.span_exporter()?, batches, &exports)
-                }
-                TracesExporter::Console => at_once(builder, &exports),
+                Exporter::Otlp(exporter) => match *exporter {
+                    otlp::Exporter::Http(it) => in_batches(builder, it, batches(), &exports),
+                    otlp::Exporter::Grpc(it) => in_batches(builder, it, batches(), &exports),
+                },
+                Exporter::Console => at_once(builder, &exports),
             };
             all.push(exports);
         }
-        let provider = builder.build();
-        Ok(Some(Self {
-            provider,
+        Some(Traces {
+            provider: builder.build(),
             exports: all,
-        }))
+        })
     }
 }
 

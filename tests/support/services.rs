@@ -15,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub mod int_attributes;
+
 /// An HTTP server.
 pub struct Server {
     pub address: SocketAddr,
@@ -74,7 +76,8 @@ pub async fn text(response: http::Response<impl Into<Body>>) -> String {
     String::from_utf8(body.await.unwrap().into()).unwrap()
 }
 
-/// What a span says by the semantic conventions.
+/// What a span says by the semantic conventions, as text. What is to be an integer is one.
+#[track_caller]
 pub fn fields(span: &SpanData) -> BTreeMap<&str, String> {
     let groups = [
         "http",
@@ -88,6 +91,7 @@ pub fn fields(span: &SpanData) -> BTreeMap<&str, String> {
         "otel",
         "traceparent",
     ];
+    int_attributes::ints(&span.attributes);
     let mut fields = BTreeMap::new();
     for attribute in &span.attributes {
         let (key, value) = (attribute.key.as_str(), attribute.value.to_string());
