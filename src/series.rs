@@ -21,8 +21,6 @@ const HOT_SAMPLES: u32 = 1_000;
 /// How often a level is read to see it at one moment. Threads that never rest could go on
 /// for ever.
 const MOST_READINGS: usize = 100;
-/// The uses of a series for which there was no place left.
-const REFUSED: u32 = u32::MAX;
 
 /// An instrument with one set of label values.
 ///
@@ -37,7 +35,8 @@ pub(crate) struct Series {
     handles: Handles,
     /// How often it was measured, more or less, until it is hot.
     uses: AtomicU32,
-    gathered: OnceLock<Gathered>,
+    /// Set once it is hot; to nothing, if there was no place left.
+    gathered: OnceLock<Option<Gathered>>,
     risen_from: Level,
     fallen_from: Level,
 }
@@ -69,7 +68,7 @@ impl Series {
 
     #[inline(always)]
     pub(crate) fn record(&self, value: f64) {
-        let Some(gathered) = self.gathered.get() else {
+        let Some(Some(gathered)) = self.gathered.get() else {
             self.record_now(value, |_| true);
             return self.warm_up();
         };
@@ -84,13 +83,13 @@ impl Series {
     /// A place where measurements wait for every sink.
     #[inline]
     pub(crate) fn place(&self) -> Option<Place> {
-        let gathered = self.gathered.get()?;
+        let gathered = self.gathered.get()?.as_ref()?;
         gathered.by_all.then_some(gathered.place)
     }
 
     /// Brings the sinks what was gathered since the last time.
     pub(crate) fn hand_over(&self) {
-        let Some(gathered) = self.gathered.get() else {
+        let Some(Some(gathered)) = self.gathered.get() else {
             return;
         };
         // Held until it is recorded: of two threads that hand over, the later one
@@ -179,7 +178,7 @@ impl Series {
         };
         if uses < hot {
             self.uses.store(uses + 1, Ordering::Relaxed);
-        } else if uses != REFUSED && !self.sinks.gatherer().readers().is_empty() {
+        } else if self.gathered.get().is_none() && !self.sinks.gatherer().readers().is_empty() {
             self.gather();
         }
     }
@@ -197,15 +196,15 @@ impl Series {
         if readers.is_empty() {
             return;
         }
-        let place = self.sinks.gatherer().add_series(&self.this, self.kind);
-        let Some(place) = place else {
-            return self.uses.store(REFUSED, Ordering::Relaxed);
-        };
-        let _ = self.gathered.set(Gathered {
-            place,
-            readers,
-            by_all,
-            handed_over: NoPoison::default(),
+        // Of two threads that get here one takes a place: there are not many.
+        self.gathered.get_or_init(|| {
+            let place = self.sinks.gatherer().add_series(&self.this, self.kind)?;
+            Some(Gathered {
+                place,
+                readers,
+                by_all,
+                handed_over: NoPoison::default(),
+            })
         });
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::kind::Kind;
-use crate::segmented::Segmented;
+use crate::segmented::Blocks;
 
 /// Which of each thread's places are a series'.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +19,9 @@ pub(crate) enum Place {
     Histogram(SamplesIndex),
 }
 
-/// So that each thread's places take a few hundred kilobytes at most.
-const MOST_SUMS: u32 = 16 * 1024;
+/// The places that a thread has for what it measures itself: 8 MB of sums, and 320 kB of
+/// samples, if it measures all of them.
+const MOST_SUMS: u32 = 1024 * 1024;
 const MOST_SAMPLES: u32 = 1024;
 
 /// Hands out places. Those of series that are gone are not used again.
@@ -60,8 +61,8 @@ impl Places {
 /// What waits on one thread.
 #[derive(Default)]
 pub(super) struct Waiting {
-    sums: Segmented<Line, 16>,
-    samples: Segmented<Samples, 2>,
+    sums: Blocks<Line, LINES>,
+    samples: Blocks<Samples, 1>,
 }
 
 impl Waiting {
@@ -113,6 +114,8 @@ impl Waiting {
 struct Line([Total; SUMS as usize]);
 
 const SUMS: u32 = 8;
+/// Four kilobytes are allocated at once.
+const LINES: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SumIndex(u32);
