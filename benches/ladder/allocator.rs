@@ -1,31 +1,42 @@
-//! The system's allocator, with an account for each thread.
+//! The system's allocator, with an account of allocations for each thread, and one of
+//! bytes for all of them.
 //!
-//! Threads that clean up after the case before do not count that way, and no
-//! thread waits for another one's account.
+//! Threads that clean up after the case before do not count as allocating, and no
+//! thread waits for another one's account. Memory is measured by itself: what a series
+//! takes may be allocated on a thread that the event did not come from.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    static LIVE_BYTES: Cell<u64> = const { Cell::new(0) };
 }
+
+static COUNTS_BYTES: AtomicBool = AtomicBool::new(false);
+static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 
 /// How often this thread has allocated.
 pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.get()
 }
 
-/// What this thread has allocated and not freed. It wraps where a thread frees what
-/// another one allocated, so only differences mean something.
-pub(crate) fn live_bytes() -> u64 {
-    LIVE_BYTES.get()
+/// How many bytes all threads have after this more than before.
+pub(crate) fn grown(by: impl FnOnce()) -> i64 {
+    COUNTS_BYTES.store(true, Ordering::Relaxed);
+    let before = LIVE_BYTES.load(Ordering::Relaxed);
+    by();
+    let after = LIVE_BYTES.load(Ordering::Relaxed);
+    COUNTS_BYTES.store(false, Ordering::Relaxed);
+    after - before
 }
 
 fn account(allocations: u64, allocated: usize, freed: usize) {
-    let bytes = (allocated as u64).wrapping_sub(freed as u64);
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + allocations));
-    let _ = LIVE_BYTES.try_with(|live| live.set(live.get().wrapping_add(bytes)));
+    if COUNTS_BYTES.load(Ordering::Relaxed) {
+        let bytes = allocated.cast_signed() - freed.cast_signed();
+        LIVE_BYTES.fetch_add(bytes as i64, Ordering::Relaxed);
+    }
 }
 
 #[global_allocator]

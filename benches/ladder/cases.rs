@@ -6,7 +6,9 @@ use crate::run::stacks::Stack;
 
 mod bystanders;
 mod calls;
+mod edges;
 mod events;
+mod history;
 mod propagation;
 mod series;
 mod spans;
@@ -19,10 +21,13 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(calls::others());
     cases.extend(events::others());
     cases.extend(events::labels());
+    cases.extend(events::nested());
     cases.extend(events::threads());
     cases.extend(series::all());
+    cases.extend(edges::all());
     cases.extend(bystanders::all());
     cases.extend(spans::all());
+    cases.extend(history::all());
     cases.extend(propagation::all());
     cases
 }

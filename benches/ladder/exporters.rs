@@ -19,9 +19,26 @@ use reader::CustomReader;
 /// OpenTelemetry's limit, and ours, as long as nobody raises it.
 pub(crate) const DEFAULT_LIMIT: u64 = 2_000;
 
-/// By metric its series, and their total: what was added, how often something was
-/// observed, or the gauges' values.
-type Totals = BTreeMap<String, (u64, f64)>;
+type Totals = BTreeMap<String, Total>;
+
+/// All series of a metric.
+#[derive(Debug, Default)]
+pub(crate) struct Total {
+    pub(crate) series: u64,
+    /// What was added, how often something was observed, or the gauges' values.
+    pub(crate) sum: f64,
+    /// How many labels each series has, if it is the same number for all.
+    labels: Option<usize>,
+}
+
+impl Total {
+    fn add(&mut self, labels: usize, value: f64) {
+        let is_same = self.series == 0 || self.labels == Some(labels);
+        self.labels = is_same.then_some(labels);
+        self.series += 1;
+        self.sum += value;
+    }
+}
 
 /// An OpenTelemetry meter provider that collects when it is asked.
 pub(crate) struct Otel {
@@ -85,17 +102,21 @@ impl Otel {
     }
 }
 
-fn total<T: Copy>(data: &MetricData<T>, to_f64: impl Fn(T) -> f64) -> (u64, f64) {
-    let values: Vec<f64> = match data {
-        MetricData::Sum(sum) => sum.data_points().map(|p| to_f64(p.value())).collect(),
-        MetricData::Gauge(gauge) => gauge.data_points().map(|p| to_f64(p.value())).collect(),
+fn total<T: Copy>(data: &MetricData<T>, to_f64: impl Fn(T) -> f64) -> Total {
+    let mut total = Total::default();
+    match data {
+        MetricData::Sum(sum) => sum
+            .data_points()
+            .for_each(|p| total.add(p.attributes().count(), to_f64(p.value()))),
+        MetricData::Gauge(gauge) => gauge
+            .data_points()
+            .for_each(|p| total.add(p.attributes().count(), to_f64(p.value()))),
         MetricData::Histogram(histogram) => histogram
             .data_points()
-            .map(|p| self::to_f64(p.count()))
-            .collect(),
+            .for_each(|p| total.add(p.attributes().count(), self::to_f64(p.count()))),
         MetricData::ExponentialHistogram(_) => unreachable!("nobody asks for one"),
-    };
-    (values.len() as u64, values.iter().sum())
+    }
+    total
 }
 
 /// A Prometheus recorder and its scrapes.
@@ -132,9 +153,9 @@ impl Prometheus {
             let name = ["_total", "_count", "_seconds"]
                 .iter()
                 .fold(name, |name, end| name.strip_suffix(end).unwrap_or(name));
-            let (series, total) = totals.entry(name.to_owned()).or_default();
-            *series += 1;
-            *total += value.parse::<f64>().expect("a sample has a value");
+            let value = value.parse().expect("a sample has a value");
+            let total = totals.entry(name.to_owned()).or_default();
+            total.add(sample.matches("=\"").count(), value);
         }
         totals
     }
@@ -144,13 +165,18 @@ fn check(arrives: &[(&str, Arrives)], watch: &Stopwatch, totals: impl FnOnce() -
     let Some(times) = watch.counted() else {
         return;
     };
-    let totals = totals();
+    let (all, totals) = (to_f64(times), totals());
     for (metric, arrives) in arrives {
-        let total = totals.get(*metric).map(|(_, total)| *total);
-        let is_right = match arrives {
-            Arrives::EachTime => total == Some(to_f64(times)),
-            Arrives::Last => total.is_some_and(|value| value > 0.0),
-            Arrives::Back => total == Some(0.0),
+        let total = totals.get(*metric);
+        let (sum, series) = (total.map(|it| it.sum), total.map(|it| it.series));
+        let labels = total.and_then(|it| it.labels);
+        let is_right = match *arrives {
+            Arrives::EachTime => sum == Some(all),
+            Arrives::EachTimeWith(expected) => sum == Some(all) && labels == Some(expected),
+            Arrives::EachTimeAnew => sum == Some(all) && series == Some(times),
+            Arrives::AllButFirst => sum == Some(all - 1.0),
+            Arrives::Last => sum.is_some_and(|value| value > 0.0),
+            Arrives::Back => sum == Some(0.0),
         };
         assert!(is_right, "{metric}: {total:?} after {times} times");
     }

@@ -92,6 +92,39 @@ impl Stopwatch {
         self.set(slices.into(), times, per(allocated, times * SLICES as u64));
     }
 
+    /// Repeats an operation so often as a batch is long, each time after a gap, which
+    /// is not measured. The processor is busy meanwhile: what it would lose by sleeping
+    /// is of no interest here.
+    #[inline(never)]
+    pub(crate) fn repeat_after(
+        &mut self,
+        gap: Duration,
+        batch: u64,
+        warm_up: u64,
+        operation: impl FnMut(u64),
+    ) {
+        let mut operation = black_box(operation);
+        if let Some(times) = self.only_repeat {
+            return only_repeat(times, operation);
+        }
+        (0..warm_up).for_each(&mut operation);
+        let (mut next, mut allocated) = (warm_up, 0);
+        let batches = [(); SLICES].map(|()| {
+            let idle = Instant::now();
+            while idle.elapsed() < gap {
+                spin_loop();
+            }
+            let (start, before) = (Instant::now(), allocations());
+            (next..next + batch).for_each(&mut operation);
+            let time = start.elapsed();
+            allocated += allocations() - before;
+            next += batch;
+            time.as_secs_f64() * 1e9
+        });
+        self.counted = next;
+        self.set(batches.into(), batch, per(allocated, batch * SLICES as u64));
+    }
+
     /// Runs on two threads what does something so often as it is told. The time is
     /// that of one operation on each of them.
     pub(crate) fn repeat_together(&mut self, warm_up: u64, run: impl Fn(u64) + Sync) {

@@ -1,5 +1,7 @@
 //! The measured program: its events and spans, and what has to arrive of each.
 
+use std::time::Duration;
+
 use metrics::{counter, histogram};
 use tracing::field::Empty;
 use tracing::{Span, debug, debug_span, info, info_span};
@@ -11,6 +13,10 @@ pub(crate) struct Operation {
     pub(crate) run: fn(u64),
     /// How many series it has.
     pub(crate) series: u64,
+    /// How often it is done before it is measured.
+    pub(crate) warm_up: u64,
+    /// It is done once on each series, and then not for so long.
+    pub(crate) gap: Option<Duration>,
     pub(crate) threads: u64,
     /// The span that it is done in.
     pub(crate) inside: fn() -> Span,
@@ -22,6 +28,12 @@ pub(crate) struct Operation {
 pub(crate) enum Arrives {
     /// One measurement of each operation.
     EachTime,
+    /// The same, in series with so many labels.
+    EachTimeWith(usize),
+    /// One measurement of each operation, in a series that no other one has.
+    EachTimeAnew,
+    /// One measurement of each operation but the first.
+    AllButFirst,
     /// The last measurement.
     Last,
     /// As much as was added was taken away.
@@ -33,18 +45,11 @@ impl Operation {
         Self {
             run,
             series: 1,
+            warm_up: 2_000,
+            gap: None,
             threads: 1,
             inside: Span::none,
             arrives,
-        }
-    }
-
-    /// So often that all series are known and hot, and so spread in memory and caches
-    /// as they are in a program that has been running for a while.
-    pub(crate) fn warm_up(&self) -> u64 {
-        match self.series {
-            0..=100 => 1_000 + 1_000 * self.series,
-            series => 20 * series,
         }
     }
 }
@@ -129,7 +134,53 @@ pub(crate) const THREE: Operation = Operation::new(
 
 pub(crate) const ROTATING_64: Operation = Operation {
     series: 64,
+    warm_up: 65_000,
     ..Operation::new(|n| count_by_id(n % 64), COUNTS)
+};
+
+/// Longer than what makes a handle of the facade look for its series again.
+pub(crate) const ROTATING_64_AFTER_11_MS: Operation = Operation {
+    gap: Some(Duration::from_millis(11)),
+    ..ROTATING_64
+};
+
+/// What a gap costs without that: what the processor has forgotten.
+pub(crate) const ROTATING_64_AFTER_1_MS: Operation = Operation {
+    gap: Some(Duration::from_millis(1)),
+    ..ROTATING_64
+};
+
+/// A value that no counter takes.
+pub(crate) const REJECTED: Operation = Operation::new(
+    |_| {
+        info!(
+            monotonic_counter.uploads = -1_i64,
+            region = "eu",
+            kind = "image"
+        );
+    },
+    &[("tracing_meter.rejected", Arrives::EachTime)],
+);
+
+const OVERFLOWS: &[(&str, Arrives)] = &[
+    ("uploads", Arrives::EachTime),
+    ("tracing_meter.overflowed", Arrives::AllButFirst),
+];
+
+/// Under a limit of one series: labels that were seen before.
+pub(crate) const OVER_THE_LIMIT: Operation = Operation::new(
+    |n| count_by_id(if n == 0 { 0 } else { 1 + n % 64 }),
+    OVERFLOWS,
+);
+
+/// The same with labels that nobody has seen.
+pub(crate) const NEW_OVER_THE_LIMIT: Operation = Operation::new(count_by_id, OVERFLOWS);
+
+/// Each time another series.
+pub(crate) const FIRST_SIGHT: Operation = Operation {
+    series: 10_000,
+    warm_up: 64,
+    ..Operation::new(count_by_id, &[("uploads", Arrives::EachTimeAnew)])
 };
 
 /// One hot series, counted on both.
@@ -138,10 +189,32 @@ pub(crate) const TWO_THREADS: Operation = Operation {
     ..COUNTER_2
 };
 
+const INHERITS: &[(&str, Arrives)] = &[("uploads", Arrives::EachTimeWith(2))];
+
 /// An event whose labels are those of the span around it.
 pub(crate) const INHERITED_2: Operation = Operation {
     inside: plain_span,
+    arrives: INHERITS,
     ..COUNTER_0
+};
+
+/// Ten spans around, which give no label.
+pub(crate) const NESTED_10: Operation = Operation {
+    inside: || ten_spans(ordinary_span, ordinary_span),
+    arrives: INHERITS,
+    ..COUNTER_2
+};
+
+/// Ten spans around, of which the innermost gives all labels.
+pub(crate) const INNERMOST_OF_10: Operation = Operation {
+    inside: || ten_spans(ordinary_span, plain_span),
+    ..INHERITED_2
+};
+
+/// Ten spans around, of which the outermost gives all labels.
+pub(crate) const OUTERMOST_OF_10: Operation = Operation {
+    inside: || ten_spans(plain_span, ordinary_span),
+    ..INHERITED_2
 };
 
 pub(crate) const ORDINARY_EVENT: Operation =
@@ -151,7 +224,7 @@ pub(crate) const DISABLED_EVENT: Operation =
     Operation::new(|_| debug!(user = "me", "nobody wants to know"), &[]);
 
 pub(crate) const ORDINARY_SPAN: Operation =
-    Operation::new(|_| drop(info_span!("work", user = "me").entered()), &[]);
+    Operation::new(|_| drop(ordinary_span().entered()), &[]);
 
 pub(crate) const DISABLED_SPAN: Operation =
     Operation::new(|_| drop(debug_span!("quiet", user = "me").entered()), &[]);
@@ -180,6 +253,74 @@ pub(crate) const MEASURED_SPAN: Operation = Operation::new(
 
 pub(crate) fn plain_span() -> Span {
     info_span!("job", queue = "low", kind = "image")
+}
+
+/// The innermost, which keeps the others open.
+fn ten_spans(outermost: fn() -> Span, innermost: fn() -> Span) -> Span {
+    (0..9).fold(outermost(), |around, depth| {
+        assert!(!around.is_disabled(), "no layer wants it");
+        around.in_scope(if depth < 8 { ordinary_span } else { innermost })
+    })
+}
+
+/// A measured span of which one label is known when it is open.
+pub(crate) const LATE_LABEL: Operation = Operation {
+    run: |_| {
+        let span = info_span!(
+            "job",
+            calls.job_calls = Empty,
+            in_flight.jobs = Empty,
+            duration.job = Empty,
+            label.queue = "low",
+            label.kind = Empty,
+        );
+        span.record("label.kind", "image");
+        drop(span.entered());
+    },
+    ..MEASURED_SPAN
+};
+
+/// A measured span without a time: many of them are quick.
+pub(crate) fn short_span() -> Span {
+    info_span!(
+        "job",
+        calls.job_calls = Empty,
+        in_flight.jobs = Empty,
+        queue = "low",
+        label.kind = "image"
+    )
+}
+
+/// The same with long labels that are known when it is open.
+pub(crate) fn late_span() -> Span {
+    const LONG: &str = match std::str::from_utf8(&[b'x'; 200]) {
+        Ok(text) => text,
+        Err(_) => unreachable!(),
+    };
+    let span = info_span!(
+        "job",
+        calls.job_calls = Empty,
+        in_flight.jobs = Empty,
+        label.a = Empty,
+        label.b = Empty,
+        label.c = Empty,
+        label.d = Empty,
+        label.e = Empty,
+        label.f = Empty,
+        label.g = Empty,
+        label.h = Empty,
+    );
+    for label in [
+        "label.a", "label.b", "label.c", "label.d", "label.e", "label.f", "label.g", "label.h",
+    ] {
+        span.record(label, LONG);
+    }
+    span
+}
+
+/// A span that is not measured.
+pub(crate) fn ordinary_span() -> Span {
+    info_span!("work", user = "me")
 }
 
 /// A span with an event inside that has its labels.
@@ -224,11 +365,30 @@ pub(crate) const MACRO_INHERITED_SPAN: Operation = Operation {
 pub(crate) const fn among<const SERIES: u64>() -> Operation {
     Operation {
         series: SERIES,
-        ..Operation::new(
-            |n| count_by_id(if n < SERIES { n } else { scattered(n) % SERIES }),
-            COUNTS,
-        )
+        // So often that all series are known and hot, and so spread in memory and caches
+        // as they are in a program that has been running for a while.
+        warm_up: match SERIES {
+            0..=100 => 1_000 + 1_000 * SERIES,
+            _ => 20 * SERIES,
+        },
+        ..Operation::new(|n| count_by_id(one_of(SERIES, n)), COUNTS)
     }
+}
+
+/// The same by a macro of the facade.
+pub(crate) const fn macro_among<const SERIES: u64>() -> Operation {
+    Operation {
+        run: |n| {
+            let id = one_of(SERIES, n).to_string();
+            counter!("uploads", "region" => "eu", "id" => id).increment(1);
+        },
+        ..among::<SERIES>()
+    }
+}
+
+/// Each of them once, then at random.
+const fn one_of(series: u64, n: u64) -> u64 {
+    if n < series { n } else { scattered(n) % series }
 }
 
 pub(crate) fn count_by_id(id: u64) {
@@ -236,6 +396,6 @@ pub(crate) fn count_by_id(id: u64) {
 }
 
 /// Numbers in an order that no cache foresees.
-fn scattered(n: u64) -> u64 {
+pub(crate) const fn scattered(n: u64) -> u64 {
     n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
 }

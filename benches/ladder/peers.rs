@@ -101,7 +101,7 @@ pub(crate) fn manual_sdk(operation: &Operation, watch: &mut Stopwatch) {
         calls.add(1, &labels);
     };
     tracing::subscriber::with_default(Registry::default().with(NoOp), || {
-        watch.repeat(operation.warm_up(), job);
+        watch.repeat(operation.warm_up, job);
     });
     otel.check(operation.arrives, watch);
 }
@@ -120,7 +120,7 @@ pub(crate) fn manual_macros(operation: &Operation, watch: &mut Stopwatch) {
     };
     metrics::with_local_recorder(&recorder, || {
         tracing::subscriber::with_default(Registry::default().with(NoOp), || {
-            watch.repeat(operation.warm_up(), job);
+            watch.repeat(operation.warm_up, job);
         });
     });
     prometheus.check(operation.arrives, watch);
@@ -130,7 +130,7 @@ pub(crate) fn manual_macros(operation: &Operation, watch: &mut Stopwatch) {
 pub(crate) fn metrics_macro(operation: &Operation, watch: &mut Stopwatch) {
     let (prometheus, recorder) = Prometheus::new();
     metrics::with_local_recorder(&recorder, || {
-        watch.repeat(operation.warm_up(), operation.run);
+        watch.repeat(operation.warm_up, operation.run);
     });
     prometheus.check(operation.arrives, watch);
 }

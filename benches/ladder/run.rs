@@ -46,13 +46,17 @@ fn measure(filter: &str) {
             println!("case {name} {nanos:.1} {allocations:.2}");
         }
     }
-    for (name, bytes) in memory::by_series(filter) {
+    let kept = memory::after_spans(filter);
+    for (name, bytes) in memory::by_series(filter).iter().chain(&kept) {
         println!("bytes {name} {bytes:.0}");
     }
-    for line in targets::throughputs(&results) {
+    for line in targets::reports(&results) {
         println!("{line}");
     }
     for line in targets.iter().filter_map(|target| target.line(&results)) {
+        println!("{line}");
+    }
+    for line in kept.iter().map(targets::kept) {
         println!("{line}");
     }
 }

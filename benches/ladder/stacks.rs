@@ -2,9 +2,10 @@
 
 use tracing::{Dispatch, Subscriber, dispatcher};
 use tracing_meter::{FacadeSink, MeterLayerBuilder};
-use tracing_subscriber::Registry;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::run::exporters::{DEFAULT_LIMIT, Otel, Prometheus};
 use crate::run::harness::Stopwatch;
@@ -18,7 +19,7 @@ pub(crate) type Stack = fn(&Operation, &mut Stopwatch);
 pub(crate) fn no_subscriber(operation: &Operation, watch: &mut Stopwatch) {
     // What the subscriber before was interested in is remembered until somebody asks.
     tracing::callsite::rebuild_interest_cache();
-    watch.repeat(operation.warm_up(), operation.run);
+    watch.repeat(operation.warm_up, operation.run);
 }
 
 /// For events only: it would keep spans for ever.
@@ -51,8 +52,31 @@ pub(crate) fn fmt_and_ours(operation: &Operation, watch: &mut Stopwatch) {
 
 /// With the labels of the span around.
 pub(crate) fn ours_inheriting(operation: &Operation, watch: &mut Stopwatch) {
-    let builder = builder(operation).inherited_labels(["queue", "kind"]);
+    with_ours(Registry::default(), inheriting(operation), operation, watch);
+}
+
+pub(crate) fn no_op_and_ours_inheriting(operation: &Operation, watch: &mut Stopwatch) {
+    let registry = Registry::default().with(NoOp);
+    with_ours(registry, inheriting(operation), operation, watch);
+}
+
+/// Where the series of an operation are more than one is allowed.
+pub(crate) fn ours_limited_to_one(operation: &Operation, watch: &mut Stopwatch) {
+    let builder = builder(operation).series_limit(1);
     with_ours(Registry::default(), builder, operation, watch);
+}
+
+/// As a program has it that wants nothing below `info`.
+pub(crate) fn ours_at_info(operation: &Operation, watch: &mut Stopwatch) {
+    let builder = builder(operation).directives("info");
+    with_ours(Registry::default(), builder, operation, watch);
+}
+
+/// The same beside a layer that wants more.
+pub(crate) fn debug_and_ours_at_info(operation: &Operation, watch: &mut Stopwatch) {
+    let registry = Registry::default().with(NoOp.with_filter(LevelFilter::DEBUG));
+    let builder = builder(operation).directives("info");
+    with_ours(registry, builder, operation, watch);
 }
 
 fn with_ours<S>(
@@ -76,8 +100,7 @@ pub(crate) fn ours_facade(operation: &Operation, watch: &mut Stopwatch) {
 }
 
 pub(crate) fn ours_facade_inheriting(operation: &Operation, watch: &mut Stopwatch) {
-    let builder = builder(operation).inherited_labels(["queue", "kind"]);
-    with_our_facade(builder, operation, watch);
+    with_our_facade(inheriting(operation), operation, watch);
 }
 
 fn with_our_facade(builder: MeterLayerBuilder, operation: &Operation, watch: &mut Stopwatch) {
@@ -94,6 +117,10 @@ pub(crate) fn builder(operation: &Operation) -> MeterLayerBuilder {
     tracing_meter::builder().series_limit(limit.expect("it fits in memory"))
 }
 
+fn inheriting(operation: &Operation) -> MeterLayerBuilder {
+    builder(operation).inherited_labels(["queue", "kind"])
+}
+
 /// Measures an operation while the subscriber is the only one alive.
 pub(crate) fn under(
     subscriber: impl Subscriber + Send + Sync + 'static,
@@ -101,7 +128,7 @@ pub(crate) fn under(
     watch: &mut Stopwatch,
 ) {
     let dispatch = Dispatch::new(subscriber);
-    let warm_up = operation.warm_up();
+    let warm_up = operation.warm_up;
     if operation.threads == 2 {
         return watch.repeat_together(warm_up, |times| {
             dispatcher::with_default(&dispatch, || (0..times).for_each(operation.run));
@@ -109,6 +136,9 @@ pub(crate) fn under(
     }
     dispatcher::with_default(&dispatch, || {
         let _inside = (operation.inside)().entered();
+        if let Some(gap) = operation.gap {
+            return watch.repeat_after(gap, operation.series, warm_up, operation.run);
+        }
         watch.repeat(warm_up, operation.run);
     });
 }

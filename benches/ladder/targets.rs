@@ -12,7 +12,6 @@ histogram_2/metrics_layer          event/histogram_2/ours       event/histogram_
 three_metrics/metrics_layer        event/three/ours             event/three/metrics_layer       0.30
 series_10k/metrics_layer           event/series_10k/ours        event/series_10k/metrics_layer  0.50
 two_threads/metrics_layer          event/two_threads/ours       event/two_threads/metrics_layer 0.25
-two_threads_gathered/metrics_layer event/two_threads/ours       event/two_threads/metrics_layer 0.05
 ordinary_event/metrics_layer       event/ordinary/ours          event/ordinary/metrics_layer    +0.5
 ordinary_span/no_op                span/ordinary/ours           span/ordinary/no_op             +8
 disabled_debug/fmt                 event/disabled/fmt_and_ours  event/disabled/fmt              +0.5
@@ -21,6 +20,20 @@ span/hand_written                  span/measured/ours           span/measured/ha
 facade_counter_2/metrics_macro     event/counter_2/ours_facade  call/counter_2/metrics_macro    1.00
 propagating_span/opentelemetry     span/measured/opentelemetry_layer_and_ours span/measured/opentelemetry_layer +20
 facade_span/manual_macros          span/measured/ours_facade    span/measured/manual_macros     0.90
+series_50k/metrics_layer_with_room event/series_50k/ours        event/series_50k/metrics_layer_with_room  0.80
+series_100k/metrics_layer_with_room event/series_100k/ours      event/series_100k/metrics_layer_with_room 0.80
+entered_after_1m/after_1           span/entered/after_1m        span/entered/after_1            1.20
+entered_after_10k_of_640k/after_1  span/entered/after_10k_of_640k span/entered/after_1          1.20
+none_of_10_spans/outside           nested/none_of_10/ours       nested/0/ours                   +50
+outermost_of_10_spans/outside      nested/outermost_of_10/ours  nested/0/ours                   +50
+innermost_of_10_spans/outside      nested/innermost_of_10/ours  nested/0/ours                   +50
+innermost_of_10_spans/of_1         nested/innermost_of_10/ours  nested/innermost_of_1/ours      +5
+facade_after_11_ms/after_1_ms      edge/after_11_ms/ours_facade edge/after_1_ms/ours_facade     1.30
+rejected/known                     edge/rejected/ours           edge/known_2/ours               3.00
+over_the_limit/known               edge/over_the_limit/ours     edge/known_id/ours              2.50
+new_over_the_limit/known           edge/new_over_the_limit/ours edge/known_id/ours              2.50
+first_sight/known                  edge/first_sight/ours        edge/known_id/ours              80
+first_sight_beside_debug/known     edge/first_sight/debug_and_ours edge/known_id/ours           80
 ";
 
 /// On known series none of them may allocate, beyond what a handle of the exporter
@@ -54,6 +67,13 @@ span/ordinary/ours           call/nothing
 span/measured/ours           call/nothing
 span/measured/ours_facade    call/histogram_2/metrics_handle
 span/inherited_2/ours        call/nothing
+nested/none_of_10/ours       nested/0/ours
+nested/outermost_of_10/ours  nested/0/ours
+nested/innermost_of_10/ours  nested/0/ours
+edge/rejected/ours           edge/known_2/ours
+edge/over_the_limit/ours     edge/known_id/ours
+edge/new_over_the_limit/ours edge/known_id/ours
+edge/after_11_ms/ours_facade edge/after_1_ms/ours_facade
 span/inherited_2/ours_facade call/nothing
 ";
 
@@ -79,6 +99,16 @@ sdk           call/two_threads/sdk            call/counter_2/sdk
 sdk_bound     call/two_threads/sdk_bound      call/counter_2/sdk_bound
 ";
 
+/// Report, case and reference: the share of the reference that the case costs.
+const SHARES: &str = "
+two_threads_gathered/metrics_layer  event/two_threads/ours        event/two_threads/metrics_layer
+series_10k_facade/metrics_macro     event/series_10k/ours_facade  call/series_10k/metrics_macro
+late_label/measured                 span/late_label/ours          span/measured/ours
+";
+
+/// How many megabytes may be kept when spans have closed: a few.
+const KEPT: f64 = 8.0;
+
 /// A case, held against another one.
 pub(crate) struct Target {
     name: String,
@@ -93,14 +123,10 @@ impl Target {
         [&self.case, &self.reference]
     }
 
-    /// The target's line, if both its cases were run. What is printed is judged,
-    /// and no zero has a sign.
+    /// The target's line, if both its cases were run.
     pub(crate) fn line(&self, results: &Results) -> Option<String> {
         let value = results.paired(&self.case, &self.reference, self.compare)?;
-        let value = (value * 100.0).round() / 100.0 + 0.0;
-        let (name, limit) = (&self.name, self.limit);
-        let verdict = if value <= limit { "ok" } else { "over" };
-        Some(format!("ratio {name} {value:.2} {limit:.2} {verdict}"))
+        Some(judged(&self.name, value, self.limit))
     }
 }
 
@@ -146,13 +172,32 @@ fn allocations(case: &str, reference: &str) -> Target {
     }
 }
 
-/// How much more two threads count than one: 2 where they do not meet.
-pub(crate) fn throughputs(results: &Results) -> Vec<String> {
-    let line = |[who, two, one]: [&str; 3]| {
+/// What has no limit.
+pub(crate) fn reports(results: &Results) -> Vec<String> {
+    let share = |[name, case, reference]: [&str; 3]| {
+        let share = |case: &Cost, reference: &Cost| case.nanos / reference.nanos;
+        let share = results.paired(case, reference, share)?;
+        Some(format!("report {name} {share:.2}"))
+    };
+    // How much more two threads count than one: 2 where they do not meet.
+    let more = |[who, two, one]: [&str; 3]| {
         let more = results.paired(two, one, |two, one| 2.0 * one.nanos / two.nanos)?;
         Some(format!("report two_threads/throughput/{who} {more:.2}"))
     };
-    rows(THROUGHPUTS).filter_map(line).collect()
+    let shares = rows(SHARES).filter_map(share);
+    shares.chain(rows(THROUGHPUTS).filter_map(more)).collect()
+}
+
+/// The target of what spans leave.
+pub(crate) fn kept((name, bytes): &(String, f64)) -> String {
+    judged(&format!("megabytes/{name}"), bytes / 1e6, KEPT)
+}
+
+/// What is printed is judged, and no zero has a sign.
+fn judged(name: &str, value: f64, limit: f64) -> String {
+    let value = (value * 100.0).round() / 100.0 + 0.0;
+    let verdict = if value <= limit { "ok" } else { "over" };
+    format!("ratio {name} {value:.2} {limit:.2} {verdict}")
 }
 
 fn rows<const N: usize>(table: &'static str) -> impl Iterator<Item = [&'static str; N]> {

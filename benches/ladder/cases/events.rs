@@ -4,12 +4,13 @@ use super::{Who, rung};
 use crate::run::harness::Case;
 use crate::run::operations::{
     BOOLS_2, COUNTER_0, COUNTER_2, COUNTER_5, DISPLAYS_2, GAUGE_2, HISTOGRAM_2, INHERITED_2,
-    INTEGERS_2, MACRO_INHERITED_2, ROTATING_64, THREE, TWO_THREADS,
+    INNERMOST_OF_10, INTEGERS_2, MACRO_INHERITED_2, NESTED_10, OUTERMOST_OF_10, ROTATING_64, THREE,
+    TWO_THREADS,
 };
 use crate::run::peers::{metrics_layer, metrics_tracing_context};
 use crate::run::stacks::{
-    fmt_alone, fmt_and_ours, no_subscriber, ours, ours_facade, ours_facade_inheriting,
-    ours_inheriting, registry,
+    fmt_alone, fmt_and_ours, no_op_and_ours, no_op_and_ours_inheriting, no_subscriber, ours,
+    ours_facade, ours_facade_inheriting, ours_inheriting, registry,
 };
 
 pub(super) fn counters() -> Vec<Case> {
@@ -59,6 +60,18 @@ pub(super) fn labels() -> Vec<Case> {
         ("ours_facade", ours_facade_inheriting),
     ];
     cases.extend(rung("event/inherited_2", INHERITED_2, stacks));
+    cases
+}
+
+/// Deep inside of spans, beside outside of all.
+pub(super) fn nested() -> Vec<Case> {
+    let outside: [Who; 1] = [("ours", no_op_and_ours)];
+    let inside: [Who; 1] = [("ours", no_op_and_ours_inheriting)];
+    let mut cases = rung("nested/none_of_10", NESTED_10, inside);
+    cases.extend(rung("nested/0", COUNTER_2, outside));
+    cases.extend(rung("nested/outermost_of_10", OUTERMOST_OF_10, inside));
+    cases.extend(rung("nested/innermost_of_10", INNERMOST_OF_10, inside));
+    cases.extend(rung("nested/innermost_of_1", INHERITED_2, inside));
     cases
 }
 

@@ -2,7 +2,9 @@
 
 use super::{Who, rung};
 use crate::run::harness::Case;
-use crate::run::operations::{INHERITED_SPAN, MACRO_INHERITED_SPAN, MEASURED_SPAN, PLAIN_SPAN};
+use crate::run::operations::{
+    INHERITED_SPAN, LATE_LABEL, MACRO_INHERITED_SPAN, MEASURED_SPAN, PLAIN_SPAN,
+};
 use crate::run::peers::{
     hand_written, manual_macros, manual_sdk, metrics_tracing_context, opentelemetry_layer,
     opentelemetry_layer_and_ours,
@@ -30,6 +32,8 @@ pub(super) fn all() -> Vec<Case> {
     ];
     let mut cases = rung("span/measured", PLAIN_SPAN, plain);
     cases.extend(rung("span/measured", MEASURED_SPAN, ours_first));
+    let late: [Who; 1] = [("ours", ours)];
+    cases.extend(rung("span/late_label", LATE_LABEL, late));
     let peer: [Who; 1] = [("metrics_tracing_context", metrics_tracing_context)];
     cases.extend(rung("span/inherited_2", MACRO_INHERITED_SPAN, peer));
     let stacks: [Who; 2] = [
