@@ -17,7 +17,8 @@ pub enum Reason {
     InvalidName,
     /// A `unit.NAME` field holds no unit. Nothing is rejected.
     InvalidUnit,
-    /// A label has no key, or one that Prometheus reserves (`le`, `quantile`).
+    /// A label has no key, or one that Prometheus reserves (`le`, `quantile`) or could
+    /// not name: it holds no ASCII letter and no digit.
     InvalidLabel,
     /// A callsite has more labels or measures than it may have. The first ones
     /// count, the rest is left out.
