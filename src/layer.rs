@@ -18,6 +18,7 @@ mod builder;
 mod debts;
 mod directives;
 mod filter;
+mod filter_ids;
 mod inheritance;
 mod others;
 mod span_table;
@@ -25,6 +26,7 @@ mod spans;
 
 pub use builder::MeterLayerBuilder;
 use filter::{CallsiteFilter, NoLayer};
+use filter_ids::gives_filter_ids;
 use spans::Spans;
 
 /// A [`Layer`] that turns spans and events into measurements.
@@ -44,6 +46,9 @@ pub struct MeterLayer<S> {
     /// Stands for this layer among the subscriber's per-layer filters, and says
     /// which callsites it wants. What is measured is decided by plans.
     filtered: Filtered<NoLayer, CallsiteFilter, S>,
+    /// Whether the subscriber has ids to give to filters. Where it has none, this is a
+    /// plain layer.
+    is_filter: bool,
     /// Whether the subscriber gave the filter its id. A layer that `reload`
     /// puts in place later gets none, and must not use the filter.
     has_filter_id: bool,
@@ -57,6 +62,7 @@ impl<S> MeterLayer<S> {
         let filter = CallsiteFilter::new(Arc::clone(&meter));
         Self {
             filtered: Filtered::new(NoLayer, filter),
+            is_filter: gives_filter_ids::<S>(),
             has_filter_id: false,
             spans: Spans::new(Arc::clone(&meter)),
             meter,
@@ -82,8 +88,10 @@ where
     }
 
     fn on_layer(&mut self, subscriber: &mut S) {
-        self.filtered.on_layer(subscriber);
-        self.has_filter_id = true;
+        if self.is_filter {
+            self.filtered.on_layer(subscriber);
+            self.has_filter_id = true;
+        }
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -157,6 +165,9 @@ where
         }
         if id == TypeId::of::<Reachable>() {
             self.filtered.filter().set_reachable();
+            return None;
+        }
+        if !self.is_filter {
             return None;
         }
         // SAFETY: the pointer that `Filtered` gives is to itself or to one of
