@@ -13,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::handle::MeterHandle;
 use crate::meter::Meter;
 use crate::reentrancy::is_inside_a_sink;
+use crate::silence::Silence;
 
 mod builder;
 mod debts;
@@ -72,7 +73,9 @@ impl<S> MeterLayer<S> {
     /// A view of what the layer measures, for whoever operates the program.
     #[must_use]
     pub fn handle(&self) -> MeterHandle {
-        MeterHandle::new(Arc::clone(&self.meter.catalog))
+        let surroundings = self.filtered.filter().surroundings();
+        let silence = Silence::new(&self.meter, surroundings);
+        MeterHandle::new(Arc::clone(&self.meter.catalog), silence)
     }
 }
 

@@ -87,6 +87,19 @@ impl Meter {
         self.callsite(metadata).is_some()
     }
 
+    /// The first metric that a callsite would feed, whether it was reached or not.
+    pub(crate) fn first_metric(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> Option<&'static str> {
+        let (_, callsite) = self.callsite(metadata)?;
+        callsite
+            .recipe
+            .measures
+            .first()
+            .map(|measure| measure.metric)
+    }
+
     /// The most verbose level that may be measured.
     pub(crate) fn max_level(&self) -> LevelFilter {
         if self.is_inert {

@@ -9,6 +9,7 @@ use tracing_subscriber::layer::{Context, Filter};
 
 use super::others::{Others, Ours, asked_about};
 use crate::meter::Meter;
+use crate::silence::Surroundings;
 
 /// Wants the callsites that a convention has recognised, always: what is always
 /// enabled is not asked about again. That is safe here only because the layer never
@@ -49,6 +50,10 @@ impl CallsiteFilter {
 
     pub(super) fn set_subscriber(&self, subscriber: &Dispatch) {
         self.others.set_subscriber(subscriber);
+    }
+
+    pub(super) fn surroundings(&self) -> Surroundings {
+        Surroundings::clone(&self.others.subscriber)
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a subscriber wants of a callsite apart from this crate.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::{Dispatch, Interest, Metadata};
+
+use crate::silence::Surroundings;
 
 thread_local! {
     /// The question that is being asked on this thread.
@@ -35,7 +36,7 @@ pub(super) enum Ours {
 /// us.
 #[derive(Default)]
 pub(super) struct Others {
-    subscriber: OnceLock<WeakDispatch>,
+    pub(super) subscriber: Surroundings,
 }
 
 impl Others {
