@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::problem::Problem;
+use crate::silence::Silence;
 
 /// A view of a layer's catalog and problems. Cloning it is cheap, and it stays
 /// valid when the layer is gone.
@@ -35,11 +36,12 @@ use crate::problem::Problem;
 #[derive(Clone)]
 pub struct MeterHandle {
     catalog: Arc<Catalog>,
+    silence: Silence,
 }
 
 impl MeterHandle {
-    pub(crate) const fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog }
+    pub(crate) const fn new(catalog: Arc<Catalog>, silence: Silence) -> Self {
+        Self { catalog, silence }
     }
 
     /// Every instrument that was recognised, in the order of recognition. A
@@ -51,9 +53,18 @@ impl MeterHandle {
 
     /// What is wrong at which callsite, and how often it happened, in the order
     /// of the source.
+    ///
+    /// Among them is what a filter of the whole subscriber silences
+    /// ([`Silenced`](crate::Reason::Silenced)), as long as the layer's subscriber is
+    /// there. The subscriber is asked about that, about every callsite if it has such a
+    /// filter: do not call this inside of a layer, nor while a `reload` handle is
+    /// modifying one. A filter that lets `trace` through elsewhere is not looked for.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        self.catalog.problems().snapshot()
+        let mut problems = self.catalog.problems().snapshot();
+        problems.extend(self.silence.problems());
+        problems.sort_by(|a, b| a.place().cmp(&b.place()));
+        problems
     }
 }
 
@@ -61,7 +72,8 @@ impl fmt::Debug for MeterHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MeterHandle")
             .field("catalog", &self.catalog())
-            .field("problems", &self.problems())
-            .finish()
+            // Without what a subscriber must be asked about: it may be printing this.
+            .field("problems", &self.catalog.problems().snapshot())
+            .finish_non_exhaustive()
     }
 }

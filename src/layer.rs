@@ -13,11 +13,13 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::handle::MeterHandle;
 use crate::meter::Meter;
 use crate::reentrancy::is_inside_a_sink;
+use crate::silence::Silence;
 
 mod builder;
 mod debts;
 mod directives;
 mod filter;
+mod filter_ids;
 mod inheritance;
 mod open_span;
 mod others;
@@ -26,6 +28,7 @@ mod spans;
 
 pub use builder::MeterLayerBuilder;
 use filter::{CallsiteFilter, NoLayer};
+use filter_ids::gives_filter_ids;
 use spans::Spans;
 
 /// A [`Layer`] that turns spans and events into measurements.
@@ -45,6 +48,9 @@ pub struct MeterLayer<S> {
     /// Stands for this layer among the subscriber's per-layer filters, and says
     /// which callsites it wants. What is measured is decided by plans.
     filtered: Filtered<NoLayer, CallsiteFilter, S>,
+    /// Whether the subscriber has ids to give to filters. Where it has none, this is a
+    /// plain layer.
+    is_filter: bool,
     /// Whether the subscriber gave the filter its id. A layer that `reload`
     /// puts in place later gets none, and must not use the filter.
     has_filter_id: bool,
@@ -58,6 +64,7 @@ impl<S> MeterLayer<S> {
         let filter = CallsiteFilter::new(Arc::clone(&meter));
         Self {
             filtered: Filtered::new(NoLayer, filter),
+            is_filter: gives_filter_ids::<S>(),
             has_filter_id: false,
             spans: Spans::new(Arc::clone(&meter)),
             meter,
@@ -67,7 +74,8 @@ impl<S> MeterLayer<S> {
     /// A view of what the layer measures, for whoever operates the program.
     #[must_use]
     pub fn handle(&self) -> MeterHandle {
-        MeterHandle::new(Arc::clone(&self.meter.catalog))
+        let silence = Silence::new(&self.meter);
+        MeterHandle::new(Arc::clone(&self.meter.catalog), silence)
     }
 }
 
@@ -76,15 +84,17 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        self.filtered.filter().set_subscriber(subscriber);
+        self.meter.set_subscriber(subscriber);
         // Not to get an answer: to be asked, if we can be.
         let _ = subscriber.is::<Reachable>();
         self.filtered.on_register_dispatch(subscriber);
     }
 
     fn on_layer(&mut self, subscriber: &mut S) {
-        self.filtered.on_layer(subscriber);
-        self.has_filter_id = true;
+        if self.is_filter {
+            self.filtered.on_layer(subscriber);
+            self.has_filter_id = true;
+        }
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -154,6 +164,9 @@ where
         }
         if id == TypeId::of::<Reachable>() {
             self.filtered.filter().set_reachable();
+            return None;
+        }
+        if !self.is_filter {
             return None;
         }
         // SAFETY: the pointer that `Filtered` gives is to itself or to one of

@@ -134,6 +134,7 @@ mod segmented;
 mod series;
 #[cfg(feature = "setup")]
 pub mod setup;
+mod silence;
 mod sink;
 mod span_place;
 mod value;

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tracing_core::{Event, LevelFilter, Metadata};
+use tracing_core::dispatcher::WeakDispatch;
+use tracing_core::{Dispatch, Event, LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
 use crate::callsite_map::CallsiteMap;
@@ -27,6 +28,8 @@ pub(crate) struct Meter {
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
     pub(crate) level_hint: LevelHint,
+    /// What the layer is a part of, once it is.
+    subscriber: OnceLock<WeakDispatch>,
     span_places: SpanPlaces,
     callsites: CallsiteMap<MaybeOfInterest>,
 }
@@ -66,9 +69,20 @@ impl Meter {
             catalog,
             is_inert,
             level_hint: LevelHint::new(most_verbose),
+            subscriber: OnceLock::new(),
             span_places: SpanPlaces::default(),
             callsites: CallsiteMap::new(),
         }
+    }
+
+    pub(crate) fn set_subscriber(&self, subscriber: &Dispatch) {
+        // A layer has one subscriber: it was moved into it.
+        let _ = self.subscriber.set(subscriber.downgrade());
+    }
+
+    /// The subscriber that the layer is a part of, while it is there.
+    pub(crate) fn subscriber(&self) -> Option<Dispatch> {
+        self.subscriber.get()?.upgrade()
     }
 
     /// The plan of a callsite that was reached; `None` if it is not measured.
@@ -94,7 +108,8 @@ impl Meter {
         let plan = callsite.plan.get_or_init(compile);
         if plan.moments.have_outcome() {
             let has_changed = self.span_places.has_changed();
-            self.level_hint.want_outcomes(has_changed);
+            let subscriber = || self.subscriber();
+            self.level_hint.want_outcomes(has_changed, subscriber);
         }
         plan
     }
@@ -108,6 +123,16 @@ impl Meter {
     /// Whether a callsite is to be measured.
     pub(crate) fn is_of_interest(&self, metadata: &'static Metadata<'static>) -> bool {
         self.callsite(metadata).is_some()
+    }
+
+    /// The first metric that a callsite would feed, whether it was reached or not.
+    pub(crate) fn first_metric(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> Option<&'static str> {
+        let (_, callsite) = self.callsite(metadata)?;
+        let measure = callsite.recipe.measures.first()?;
+        Some(measure.metric)
     }
 
     /// Counts, without calling a sink, that something was emitted inside one.

@@ -17,7 +17,8 @@ pub enum Reason {
     InvalidName,
     /// A `unit.NAME` field holds no unit. Nothing is rejected.
     InvalidUnit,
-    /// A label has no key, or one that Prometheus reserves (`le`, `quantile`).
+    /// A label has no key, or one that Prometheus reserves (`le`, `quantile`) or could
+    /// not name: it holds no ASCII letter and no digit.
     InvalidLabel,
     /// A callsite has more labels or measures than it may have. The first ones
     /// count, the rest is left out.
@@ -52,6 +53,10 @@ pub enum Reason {
     Reentrant,
     /// A sink panicked. The other sinks have the measurement.
     SinkPanicked,
+    /// A filter of the whole subscriber disables the callsite, for this layer, too: the
+    /// filter belongs on the layer that it is meant for. It is listed as long as this is
+    /// so; what is not measured is not counted.
+    Silenced,
 }
 
 impl Reason {
@@ -75,6 +80,7 @@ impl Reason {
             Self::Overflow => "overflow",
             Self::Reentrant => "reentrant",
             Self::SinkPanicked => "sink_panicked",
+            Self::Silenced => "silenced",
         }
     }
 }
@@ -150,6 +156,17 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// One without a count.
+    pub(crate) fn new(reason: Reason, metric: &str, location: Location, detail: String) -> Self {
+        Self {
+            reason,
+            metric: metric.into(),
+            location,
+            detail: detail.into(),
+            count: 0,
+        }
+    }
+
     /// What is wrong.
     #[must_use]
     pub const fn reason(&self) -> Reason {
@@ -172,6 +189,11 @@ impl Problem {
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// Its place in the order of the source.
+    pub(crate) fn place(&self) -> (Location, &str, Reason) {
+        (self.location, &self.metric, self.reason)
     }
 
     /// How many measurements were rejected, or went to the overflow series. 0 if

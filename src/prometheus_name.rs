@@ -1,27 +1,21 @@
 //! The names that Prometheus gives to OpenTelemetry metrics and attributes.
 //!
-//! One translation for the scrape and for OTLP: the rules are those of
-//! "Prometheus and OpenMetrics Compatibility" in the OpenTelemetry
-//! specification, as the collector and Prometheus' own OTLP receiver carry them
-//! out: words joined by `_`, then the unit's word, then `total` for a counter,
-//! each of them only if it is not there already.
+//! One translation for the scrape and for OTLP: that of `otlptranslator` 1.0, by which
+//! Prometheus' own OTLP receiver and the collector's exporters name metrics. The words
+//! of a name are joined by `_`; then comes the unit's word, unless it is there already,
+//! then `per` and a word, whatever is there, then `total` for a counter.
 
 use crate::kind::Kind;
 
 /// The name of a metric on a scrape.
 pub(crate) fn of_metric(name: &str, kind: Kind, unit: Option<&str>) -> String {
-    let mut words: Vec<String> = name
-        .split(|c: char| !(c.is_ascii_alphanumeric() || c == ':'))
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut words = words(name);
     let (main, per) = unit.map(unit_words).unwrap_or_default();
-    if let Some(main) = main.filter(|main| !words.contains(main)) {
+    if !words.contains(&main) {
         words.push(main);
     }
-    if let Some(per) = per.filter(|per| !words.contains(per)) {
-        words.extend(["per".to_owned(), per]);
-    }
+    words.push(per);
+    words.retain(|word| !word.is_empty());
     match (kind, unit) {
         (Kind::Counter, _) => move_to_end(&mut words, "total"),
         (Kind::Gauge, Some("1")) => move_to_end(&mut words, "ratio"),
@@ -34,44 +28,72 @@ pub(crate) fn of_metric(name: &str, kind: Kind, unit: Option<&str>) -> String {
     joined
 }
 
-/// The name of a label on a scrape.
+/// The name of a label on a scrape; `None` if nothing valid is left of the key.
 #[cfg_attr(
     not(feature = "metrics"),
     allow(dead_code, reason = "labels are also checked without an exporter")
 )]
-pub(crate) fn of_label(key: &str) -> String {
-    let translated: String = key
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    if translated.starts_with(|c: char| c.is_ascii_digit()) {
-        return format!("key_{translated}");
+pub(crate) fn of_label(key: &str) -> Option<String> {
+    let mut translated = String::with_capacity(key.len());
+    for c in key.chars() {
+        if c.is_ascii_alphanumeric() {
+            translated.push(c);
+        } else if !translated.ends_with('_') {
+            translated.push('_');
+        }
     }
-    translated
+    match translated.bytes().next()? {
+        b'0'..=b'9' => Some(format!("key_{translated}")),
+        b'_' if translated.len() == 1 => None,
+        b'_' => Some(format!("key{translated}")),
+        _ => Some(translated),
+    }
 }
 
-/// `By/s` is `bytes` and `second`; `{request}` and `1` are nothing.
-fn unit_words(unit: &str) -> (Option<String>, Option<String>) {
-    let (main, per) = match unit.split_once('/') {
-        Some((main, per)) => (main, Some(per)),
-        None => (unit, None),
+/// Whether Prometheus keeps a label's key to itself.
+pub(crate) fn is_reserved(key: &str) -> bool {
+    key.starts_with("__")
+}
+
+fn words(name: &str) -> Vec<String> {
+    name.split(|c| !is_valid(c)).map(str::to_owned).collect()
+}
+
+fn is_valid(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == ':'
+}
+
+/// `By/s` is `bytes` and `per_second`; `{request}` and `1` are nothing.
+fn unit_words(unit: &str) -> (String, String) {
+    let (main, per) = unit.split_once('/').unwrap_or((unit, ""));
+    let named = |unit: &str| !unit.contains(['{', '}']) && !unit.is_empty();
+    let per = match clean(if named(per) { per_word(per) } else { "" }) {
+        per if per.is_empty() => per,
+        per => format!("per_{}", without_end(&per)),
     };
-    let main = Some(main).filter(|main| !main.contains('{') && *main != "1");
-    let per = per.filter(|per| !per.contains('{'));
-    (
-        main.map(main_word).and_then(word),
-        per.map(per_word).and_then(word),
-    )
+    let main = clean(if named(main) { main_word(main) } else { "" });
+    if per.is_empty() {
+        (main, per)
+    } else {
+        (without_end(&main).to_owned(), per)
+    }
 }
 
-/// A unit without a word of its own is used as it is, cleaned.
-fn word(unit: &str) -> Option<String> {
-    let clean = unit
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("_");
-    Some(clean).filter(|clean| !clean.is_empty())
+/// Runs of other characters become one underscore, which stays at the end.
+fn clean(unit: &str) -> String {
+    let mut clean = String::with_capacity(unit.len());
+    for c in unit.chars() {
+        if is_valid(c) {
+            clean.push(c);
+        } else if !clean.is_empty() && !clean.ends_with('_') {
+            clean.push('_');
+        }
+    }
+    clean
+}
+
+fn without_end(word: &str) -> &str {
+    word.strip_suffix('_').unwrap_or(word)
 }
 
 fn main_word(unit: &str) -> &str {
@@ -101,6 +123,7 @@ fn main_word(unit: &str) -> &str {
         "Cel" => "celsius",
         "Hz" => "hertz",
         "%" => "percent",
+        "1" => "",
         other => other,
     }
 }
@@ -147,18 +170,6 @@ mod tests {
             ("cpu.use", Kind::UpDownCounter, Some("1"), "cpu_use"),
             ("disk", Kind::Gauge, Some("By/s"), "disk_bytes_per_second"),
             ("rate", Kind::Gauge, Some("{request}/s"), "rate_per_second"),
-            (
-                "rate_per_second",
-                Kind::Gauge,
-                Some("By/s"),
-                "rate_per_second_bytes",
-            ),
-            (
-                "disk.bytes_per_second",
-                Kind::Gauge,
-                Some("By/s"),
-                "disk_bytes_per_second",
-            ),
             ("price", Kind::Gauge, Some("EUR"), "price_EUR"),
         ] {
             assert_eq!(of_metric(name, kind, unit), expected, "{name} {unit:?}");
@@ -171,9 +182,51 @@ mod tests {
     }
 
     #[test]
-    fn labels_keep_their_length_and_never_start_with_a_digit() {
-        assert_eq!(of_label("chain.name"), "chain_name");
-        assert_eq!(of_label("9lives"), "key_9lives");
-        assert_eq!(of_label("größe"), "gr__e");
+    fn names_are_those_of_prometheus_own_translation() {
+        let table = include_str!("../tests/prometheus_names.txt");
+        let rows = table.lines().filter(|line| !line.starts_with('#'));
+        let mut differ = Vec::new();
+        for row in rows.clone() {
+            let [kind, unit, name, expected] = row.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{row} has not four columns");
+            };
+            let unit = Some(unit).filter(|unit| *unit != "-");
+            let kinds: &[Kind] = match kind {
+                "counter" => &[Kind::Counter],
+                "gauge" => &[Kind::Gauge],
+                "histogram" => &[Kind::Histogram, Kind::UpDownCounter],
+                other => panic!("no kind: {other}"),
+            };
+            for kind in kinds {
+                let translated = of_metric(name, *kind, unit);
+                if translated != expected {
+                    differ.push(format!("{row}, not {translated}"));
+                }
+            }
+        }
+        assert_eq!(rows.count(), 3 * 18 * 8);
+        assert!(differ.is_empty(), "{differ:#?}");
+    }
+
+    #[test]
+    fn labels_are_those_of_prometheus_own_translation() {
+        for (key, expected) in [
+            ("chain.name", "chain_name"),
+            ("label:with:colons", "label_with_colons"),
+            ("CapitalLetters", "CapitalLetters"),
+            ("with&special$chars)", "with_special_chars_"),
+            ("a__b", "a_b"),
+            ("a.-.b", "a_b"),
+            ("größe", "gr_e"),
+            ("字符x", "key_x"),
+            ("9lives", "key_9lives"),
+            ("_private", "key_private"),
+            ("..hidden", "key_hidden"),
+        ] {
+            assert_eq!(of_label(key).as_deref(), Some(expected), "{key}");
+        }
+        for nothing in ["", "_", "___", "..", "字符"] {
+            assert_eq!(of_label(nothing), None, "{nothing}");
+        }
     }
 }

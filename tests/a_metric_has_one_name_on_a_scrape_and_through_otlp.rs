@@ -98,3 +98,12 @@ fn a_suffix_that_the_name_has_already_is_not_doubled() {
         "{ours}"
     );
 }
+
+#[test]
+fn runs_of_other_characters_in_a_label_are_one_underscore() {
+    let (ours, _) = scrape_both(|| info!(gauge.g = 1, a__b = 1, "größe" = 2, _private = 3));
+    assert!(
+        ours.contains(r#"g{a_b="1",gr_e="2",key_private="3"} 1"#),
+        "{ours}"
+    );
+}

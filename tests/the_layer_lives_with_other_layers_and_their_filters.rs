@@ -1,13 +1,21 @@
 //! The layer is a per-layer filter of its own: it neither needs nor changes what others see.
 
+#[path = "support/lines.rs"]
+mod lines;
 mod support;
 
+use lines::Lines;
 use support::under;
 use tracing::field::Empty;
-use tracing::{Dispatch, Event, Level, Subscriber, debug, error, event, info, info_span, trace};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{
+    Dispatch, Event, Level, Metadata, Subscriber, debug, error, event, info, info_span, trace,
+};
+use tracing_core::span::Current;
 use tracing_meter::{MemorySink, MeterLayer};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Identity, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Registry, reload};
 
@@ -177,6 +185,120 @@ impl<S: Subscriber, T: Subscriber> Layer<S> for PassOn<T> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         self.0.event(event);
     }
+}
+
+/// A registry inside of another type, which passes on all but the ids of filters.
+struct Wrapped<S>(S);
+
+impl<S: Subscriber> Subscriber for Wrapped<S> {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.0.register_callsite(metadata)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.0.max_level_hint()
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        self.0.new_span(attributes)
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        self.0.record(id, values);
+    }
+
+    fn record_follows_from(&self, id: &Id, follows: &Id) {
+        self.0.record_follows_from(id, follows);
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        self.0.event(event);
+    }
+
+    fn enter(&self, id: &Id) {
+        self.0.enter(id);
+    }
+
+    fn exit(&self, id: &Id) {
+        self.0.exit(id);
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.0.clone_span(id)
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        self.0.try_close(id)
+    }
+
+    fn current_span(&self) -> Current {
+        self.0.current_span()
+    }
+}
+
+impl<'a, S: LookupSpan<'a>> LookupSpan<'a> for Wrapped<S> {
+    type Data = S::Data;
+
+    fn span_data(&'a self, id: &Id) -> Option<Self::Data> {
+        self.0.span_data(id)
+    }
+}
+
+/// Runs the same with the layer, and without it: a subscriber that gives no ids to
+/// filters measures what it wants, and writes the lines that it would write.
+fn emit_under_what_gives_no_ids<S>(what: &str, build: impl Fn(Lines) -> S)
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
+{
+    let emit = || {
+        let job = info_span!("job", in_flight.jobs = Empty, calls.done = Empty);
+        job.in_scope(|| info!(monotonic_counter.n = 1));
+        debug!(monotonic_counter.too_quiet = 1);
+        info!("not measured");
+    };
+    let (alone, beside) = (Lines::default(), Lines::default());
+    under(build(alone.clone()), emit);
+    let memory = MemorySink::new();
+    let layers = layer(&memory).and_then(Identity::new());
+    under(
+        build(beside.clone()).with(Identity::new()).with(layers),
+        emit,
+    );
+    assert_eq!(count(&memory, "n"), Some(1.0), "{what}");
+    assert_eq!(count(&memory, "too_quiet"), None, "{what}");
+    assert_eq!(memory.snapshot().samples("jobs", &[]), [1.0, -1.0]);
+    let done = memory.snapshot().value("done", &[("outcome", "ok")]);
+    assert_eq!(done, Some(1.0), "{what}");
+    assert_eq!(alone.all().len(), 2, "{what}");
+    assert_eq!(alone.all(), beside.all(), "{what}");
+}
+
+#[test]
+fn a_subscriber_that_gives_no_ids_to_filters_is_measured_and_not_disturbed() {
+    let fmt = |lines| {
+        let fmt = tracing_subscriber::fmt().with_writer(lines);
+        fmt.without_time().with_ansi(false)
+    };
+    emit_under_what_gives_no_ids("fmt", |lines| fmt(lines).finish());
+    let at_info = |lines| fmt(lines).with_max_level(Level::INFO).json().finish();
+    emit_under_what_gives_no_ids("fmt at info", at_info);
+    let filtered = |lines| fmt(lines).with_env_filter("info").finish();
+    emit_under_what_gives_no_ids("fmt with a filter", filtered);
+    emit_under_what_gives_no_ids("another type", |lines| {
+        let fmt = tracing_subscriber::fmt::layer().with_writer(lines);
+        let fmt = fmt.without_time().with_ansi(false);
+        Wrapped(Registry::default().with(fmt).with(LevelFilter::INFO))
+    });
+    emit_under_what_gives_no_ids("another type around a filter", |lines| {
+        let fmt = tracing_subscriber::fmt::layer().with_writer(lines);
+        let fmt = fmt.without_time().with_ansi(false);
+        let registry = Registry::default().with(fmt.with_filter(LevelFilter::INFO));
+        Wrapped(registry.with(LevelFilter::INFO))
+    });
 }
 
 #[test]

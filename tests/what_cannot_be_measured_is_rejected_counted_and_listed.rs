@@ -192,6 +192,30 @@ fn names_units_and_labels_that_are_none_are_listed() {
 }
 
 #[test]
+fn a_label_that_prometheus_could_not_name_is_left_out_and_listed() {
+    let measured = measure(|| {
+        info!(
+            gauge.g = 1,
+            "字符" = 1,
+            _private = 2,
+            "größe" = 3,
+            kept = "k"
+        );
+    });
+    let labels = [("_private", "2"), ("größe", "3"), ("kept", "k")];
+    assert_eq!(measured.value("g", &labels), Some(1.0));
+    assert_eq!(measured.problems(), ["invalid_label g 0"]);
+    let problems = measured.handle.problems();
+    assert!(problems[0].detail().contains("`字符`"), "{}", problems[0]);
+}
+
+#[test]
+fn labels_that_are_one_after_runs_became_one_underscore_are_listed() {
+    let measured = measure(|| info!(gauge.g = 1, a.b = 1, a__b = 2));
+    assert_eq!(measured.problems(), ["label_collision g 0"]);
+}
+
+#[test]
 fn over_the_cap_new_label_sets_share_one_series() {
     let measured = measure_with(
         |builder| builder.series_limit(2),
@@ -493,6 +517,8 @@ fn bad_configuration_is_an_error_that_names_what_is_wrong() {
         ("le", "x"),
         ("__name__", "x"),
         ("x.y", "x_y"),
+        ("x..y", "x_y"),
+        ("字符", "x"),
     ] {
         let error = refused(|builder| builder.inherited_labels([other, label]));
         assert!(

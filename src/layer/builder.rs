@@ -221,8 +221,10 @@ fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
             "the key holds a blank or a control character"
         } else if key == "outcome" {
             "each span has its own"
-        } else if is_reserved(&prometheus_name::of_label(&key)) {
+        } else if is_reserved(&key) {
             "Prometheus reserves the key"
+        } else if prometheus_name::of_label(&key).is_none() {
+            "nothing of the key may be a label's name on a scrape"
         } else if let Some(same) = same_on_a_scrape(&key, &parsed) {
             let why = format!("it is the same as `{same}` on a scrape");
             return Err(BuildError::new(ErrorKind::Label, format!("`{key}`"), why));
@@ -237,8 +239,12 @@ fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
     Ok(parsed)
 }
 
-fn is_reserved(scraped: &str) -> bool {
-    scraped.starts_with("__") || matches!(scraped, "le" | "quantile")
+fn is_reserved(key: &str) -> bool {
+    prometheus_name::is_reserved(key)
+        || matches!(
+            prometheus_name::of_label(key).as_deref(),
+            Some("le" | "quantile")
+        )
 }
 
 fn same_on_a_scrape<'a>(key: &str, others: &'a [Arc<str>]) -> Option<&'a Arc<str>> {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, Subscriber};
+use tracing_core::{Interest, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, Filter};
 
-use super::others::{Others, Ours, asked_about};
+use super::others::{self, Ours, asked_about};
 use crate::meter::Meter;
 
 /// Wants the callsites that a convention has recognised, always: what is always
@@ -19,7 +19,6 @@ pub(super) struct CallsiteFilter {
     /// Whether the subscriber can be asked while it asks us: a `reload::Layer`
     /// between would wait for itself.
     is_reachable: AtomicBool,
-    others: Others,
 }
 
 impl CallsiteFilter {
@@ -27,7 +26,6 @@ impl CallsiteFilter {
         Self {
             meter,
             is_reachable: AtomicBool::new(false),
-            others: Others::default(),
         }
     }
 
@@ -37,11 +35,6 @@ impl CallsiteFilter {
 
     pub(super) fn set_reachable(&self) {
         self.is_reachable.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_subscriber(&self, subscriber: &Dispatch) {
-        self.others.set_subscriber(subscriber);
-        self.meter.level_hint.set_subscriber(subscriber);
     }
 }
 
@@ -55,7 +48,10 @@ impl<S> Filter<S> for CallsiteFilter {
         match asked_about(metadata) {
             Some(Ours::Nothing) => Interest::always(),
             _ if self.meter.is_of_interest(metadata) => Interest::always(),
-            None if self.is_reachable.load(Ordering::Relaxed) => self.others.interest(metadata),
+            None if self.is_reachable.load(Ordering::Relaxed) => {
+                let subscriber = self.meter.subscriber();
+                subscriber.map_or_else(Interest::never, |it| others::interest(&it, metadata))
+            }
             None | Some(Ours::Interest) => Interest::never(),
         }
     }

@@ -1,9 +1,7 @@
 //! What a subscriber wants of a callsite apart from this crate.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 
-use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::{Dispatch, Interest, Metadata};
 
 thread_local! {
@@ -27,45 +25,29 @@ pub(super) enum Ours {
     Nothing,
 }
 
-/// The layers beside ours, as their interest shows them.
+/// What to say of a callsite that is not measured, so that it stays with what the layers
+/// beside ours say.
 ///
 /// A filter that says `never` beside a layer without a filter makes `tracing` ask
 /// at each event and span whether it is enabled: a tax on callsites that are none
 /// of our business. So the subscriber is asked first what it would answer without
 /// us.
-#[derive(Default)]
-pub(super) struct Others {
-    subscriber: OnceLock<WeakDispatch>,
-}
-
-impl Others {
-    pub(super) fn set_subscriber(&self, subscriber: &Dispatch) {
-        // A layer has one subscriber: it was moved into it.
-        let _ = self.subscriber.set(subscriber.downgrade());
-    }
-
-    /// What to say of a callsite that is not measured, so that it stays with what
-    /// the others say.
-    ///
-    /// Asking takes away what filters have said before us, so this is not less
-    /// than they said together.
-    pub(super) fn interest(&self, metadata: &'static Metadata<'static>) -> Interest {
-        let Some(subscriber) = self.subscriber.get().and_then(WeakDispatch::upgrade) else {
-            return Interest::never();
-        };
-        let ask = |ours_say| {
-            let _asking = Asking::begin(Question { metadata, ours_say });
-            subscriber.register_callsite(metadata)
-        };
-        // Where nobody says anything, the registry's answer is `always`, too: hence
-        // the first question.
-        if ask(Ours::Interest).is_never() {
-            Interest::never()
-        } else if ask(Ours::Nothing).is_always() {
-            Interest::always()
-        } else {
-            Interest::sometimes()
-        }
+///
+/// Asking takes away what filters have said before us, so this is not less
+/// than they said together.
+pub(super) fn interest(subscriber: &Dispatch, metadata: &'static Metadata<'static>) -> Interest {
+    let ask = |ours_say| {
+        let _asking = Asking::begin(Question { metadata, ours_say });
+        subscriber.register_callsite(metadata)
+    };
+    // Where nobody says anything, the registry's answer is `always`, too: hence
+    // the first question.
+    if ask(Ours::Interest).is_never() {
+        Interest::never()
+    } else if ask(Ours::Nothing).is_always() {
+        Interest::always()
+    } else {
+        Interest::sometimes()
     }
 }
 

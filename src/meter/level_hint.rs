@@ -1,11 +1,11 @@
 //! Up to which level the layer wants to hear of callsites.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{OnceLock, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use tracing_core::dispatcher::{WeakDispatch, with_default};
+use tracing_core::dispatcher::with_default;
 use tracing_core::{Dispatch, LevelFilter, callsite};
 
 /// What the layer tells its subscriber, which then skips more verbose callsites unseen.
@@ -18,7 +18,6 @@ pub(crate) struct LevelHint {
     /// `reload::Layer` it cannot.
     is_heard: AtomicBool,
     outcomes: AtomicBool,
-    subscriber: OnceLock<WeakDispatch>,
 }
 
 impl LevelHint {
@@ -27,13 +26,12 @@ impl LevelHint {
             of_directives,
             is_heard: AtomicBool::new(false),
             outcomes: AtomicBool::new(false),
-            subscriber: OnceLock::new(),
         }
     }
 
-    pub(crate) fn set_subscriber(&self, subscriber: &Dispatch) {
-        // A layer has one subscriber: it was moved into it.
-        let _ = self.subscriber.set(subscriber.downgrade());
+    /// The most verbose level that may be measured.
+    pub(crate) const fn of_directives(&self) -> LevelFilter {
+        self.of_directives
     }
 
     pub(crate) fn set_heard(&self) {
@@ -52,12 +50,16 @@ impl LevelHint {
 
     /// Wants events of all levels from now on, and the callsites whose interest has changed.
     #[cold]
-    pub(super) fn want_outcomes(&self, interest_has_changed: bool) {
+    pub(super) fn want_outcomes(
+        &self,
+        interest_has_changed: bool,
+        subscriber: impl FnOnce() -> Option<Dispatch>,
+    ) {
         let is_first = !self.outcomes.swap(true, Ordering::Relaxed);
         let raises_hint = is_first && self.of_directives < LevelFilter::TRACE;
         if (raises_hint || interest_has_changed)
             && self.is_heard.load(Ordering::Relaxed)
-            && let Some(subscriber) = self.subscriber.get().and_then(WeakDispatch::upgrade)
+            && let Some(subscriber) = subscriber()
         {
             rebuild_interest(subscriber);
         }

@@ -58,12 +58,14 @@ fn say_target_info(recorder: &metrics_exporter_prometheus::PrometheusRecorder, o
 }
 
 /// Prometheus takes no scrape in which a sample has one label twice. The values of keys
-/// that become one are joined, in the order of the keys, as the specification has it.
+/// that become one are joined, in the order of the keys, as the specification has it. A
+/// key of which nothing valid is left is left out.
 fn labels(of: &Resource) -> BTreeMap<String, String> {
     let attributes = of.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let mut labels = BTreeMap::<String, String>::new();
     for (key, value) in attributes.collect::<BTreeMap<_, _>>() {
-        let values = labels.entry(of_label(key));
+        let Some(key) = of_label(key) else { continue };
+        let values = labels.entry(key);
         values
             .and_modify(|it| *it = format!("{it};{value}"))
             .or_insert_with(|| value.into_owned());

@@ -220,8 +220,10 @@ impl Naming {
         for label in labels {
             let key = match self {
                 Self::Prometheus => prometheus_name::of_label(label.key()),
-                Self::AsWritten => label.key().to_owned(),
+                Self::AsWritten => Some(label.key().to_owned()),
             };
+            // A key without a name on a scrape is refused before it gets here.
+            let Some(key) = key else { continue };
             let value = label.value().to_string();
             let before = joined.remove(&key);
             let value = before.map_or(value.clone(), |before| format!("{before};{value}"));

@@ -82,12 +82,15 @@ impl Compiler<'_> {
     /// Whether a label may have this key, which is listed as a problem if not.
     fn is_usable(&self, key: &str) -> bool {
         let scraped = prometheus_name::of_label(key);
+        let scraped = scraped.as_deref();
         let detail = if key.is_empty() {
             "a label has no key".to_owned()
-        } else if scraped.starts_with("__")
-            || self.has_histogram() && matches!(&*scraped, "le" | "quantile")
+        } else if prometheus_name::is_reserved(key)
+            || self.has_histogram() && matches!(scraped, Some("le" | "quantile"))
         {
             format!("Prometheus reserves the label `{key}`; the label is left out")
+        } else if scraped.is_none() {
+            format!("nothing of `{key}` may be a label's name; the label is left out")
         } else {
             return true;
         };
@@ -97,10 +100,11 @@ impl Compiler<'_> {
 
     fn note_collision<'a>(&self, key: &str, before: impl Iterator<Item = &'a Arc<str>>) {
         let scraped = prometheus_name::of_label(key);
+        let is_same = |other: &str| other != key && prometheus_name::of_label(other) == scraped;
         let mut before = before;
-        let same =
-            before.find(|other| ***other != *key && prometheus_name::of_label(other) == scraped);
-        if let Some(other) = same {
+        if let Some(other) = before.find(|other| is_same(other))
+            && let Some(scraped) = &scraped
+        {
             let detail =
                 format!("the labels `{other}` and `{key}` are both `{scraped}` on a scrape");
             self.list(Reason::LabelCollision, detail);
