@@ -52,6 +52,9 @@ pub enum Reason {
     Reentrant,
     /// A sink panicked. The other sinks have the measurement.
     SinkPanicked,
+    /// A sink could not take the series yet, and no more measurements could wait for it.
+    /// The other sinks have them.
+    QueueFull,
 }
 
 impl Reason {
@@ -75,6 +78,7 @@ impl Reason {
             Self::Overflow => "overflow",
             Self::Reentrant => "reentrant",
             Self::SinkPanicked => "sink_panicked",
+            Self::QueueFull => "queue_full",
         }
     }
 }

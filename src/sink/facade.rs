@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use metrics::{Key, KeyName, Recorder, Unit};
 
+use super::problems::SinkProblems;
 use super::{Handle, Sink};
 use crate::clock::Clock;
 use crate::instrument::Instrument;
@@ -55,7 +56,8 @@ impl FacadeSink {
 
     /// A sink of the global recorder, which may be installed later: what was
     /// measured before is handed over with the next measurement of anything (of a
-    /// histogram, the first 1024 measurements of each series).
+    /// histogram, the first 1024 measurements of each series; the others are listed as
+    /// [`Reason::QueueFull`](crate::Reason::QueueFull)).
     ///
     /// Two kinds of recorder cannot be told from the global one, or from none; give
     /// them to [`new`](Self::new) instead: a local one
@@ -94,6 +96,7 @@ impl FacadeSink {
         Self {
             recorder: Arc::new(RecorderRef {
                 target,
+                problems: OnceLock::new(),
                 waiting: NoPoison::default(),
                 clock: Clock::new(),
             }),
@@ -126,6 +129,11 @@ impl Sink for FacadeSink {
         });
         Arc::<FacadeHandle>::clone(handle)
     }
+
+    fn report_to(&self, problems: SinkProblems) {
+        // A sink has one layer: it was moved into it.
+        let _ = self.recorder.problems.set(problems);
+    }
 }
 
 impl std::fmt::Debug for FacadeSink {
@@ -139,6 +147,7 @@ impl std::fmt::Debug for FacadeSink {
 /// Where the recorder is.
 struct RecorderRef {
     target: Target,
+    problems: OnceLock<SinkProblems>,
     /// Handles with measurements from before the recorder was installed.
     waiting: NoPoison<Vec<Weak<FacadeHandle>>>,
     clock: Clock,
@@ -150,6 +159,11 @@ enum Target {
 }
 
 impl RecorderRef {
+    /// Without a layer they are for no reader.
+    fn problems(&self) -> &SinkProblems {
+        self.problems.get_or_init(SinkProblems::default)
+    }
+
     /// Calls with the recorder, and whether it is one that may be kept to.
     ///
     /// Before a global recorder is installed, the facade passes its no-op
@@ -168,6 +182,7 @@ impl RecorderRef {
 
 /// An instrument as the recorder is told of it.
 struct FacadeInstrument {
+    measured: Instrument,
     name: KeyName,
     kind: Kind,
     unit: Option<Unit>,
@@ -190,6 +205,7 @@ impl FacadeInstrument {
             None => format!("`{}`, measured by tracing-meter.", instrument.name()),
         };
         Self {
+            measured: instrument.clone(),
             name: name.to_owned().into(),
             kind: instrument.kind(),
             unit,

@@ -8,8 +8,9 @@ use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata};
 
 use super::{FacadeInstrument, RecorderRef};
 use crate::kind::Kind;
-use crate::no_poison::NoPoison;
+use crate::problem::Reason;
 use crate::sink::Handle;
+use crate::sink::deferred::{Deferred, Kept};
 
 /// An exporter forgets a series that idles, and its handle records into
 /// nothing. A handle that idled this long is taken anew, which finds the old one
@@ -41,24 +42,8 @@ pub(super) struct FacadeHandle {
     /// The sum of an up/down counter, or of what a counter was given in fractions
     /// and large amounts, as the bits of a float.
     sum: AtomicU64,
-    early: NoPoison<Early>,
-}
-
-/// What was measured before the recorder was installed, or before that was
-/// handed over. One thread hands it over; others add to it until that is done, so
-/// that nothing overtakes what came before it.
-#[derive(Default)]
-struct Early {
-    samples: Vec<f64>,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Waiting,
-    HandingOver,
-    Over,
+    /// What was measured before the recorder was installed.
+    early: Deferred,
 }
 
 enum Resolved {
@@ -78,6 +63,7 @@ impl FacadeHandle {
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
+            early: Deferred::new(instrument.kind, MAX_WAITING),
             instrument,
             key,
             resolved: ArcSwapOption::empty(),
@@ -85,7 +71,6 @@ impl FacadeHandle {
             recorder,
             is_stale: AtomicBool::new(false),
             sum: AtomicU64::new(0.0_f64.to_bits()),
-            early: NoPoison::default(),
         })
     }
 
@@ -176,10 +161,24 @@ impl FacadeHandle {
     /// Records when the series was never taken from a recorder, or has to be anew.
     #[cold]
     fn record_unresolved(&self, value: f64) {
-        if self.wait(value) == Phase::Over {
-            let (resolved, _) = self.take();
-            self.keep(&resolved);
-            return self.apply(&resolved, value);
+        match self.early.keep(value) {
+            Kept::Over => {
+                let (resolved, _) = self.take();
+                self.keep(&resolved);
+                return self.apply(&resolved, value);
+            }
+            Kept::First => {
+                let mut all = self.recorder.waiting.lock();
+                all.push(Weak::clone(&self.this));
+            }
+            Kept::More => {}
+            Kept::Rejected => {
+                let detail = format!("{MAX_WAITING} measurements wait for a recorder already");
+                let instrument = &self.instrument.measured;
+                self.recorder
+                    .problems()
+                    .reject(Reason::QueueFull, instrument, &detail);
+            }
         }
         let (resolved, installed) = self.take();
         if !installed {
@@ -190,84 +189,18 @@ impl FacadeHandle {
             let all = std::mem::take(&mut *self.recorder.waiting.lock());
             all.iter()
                 .filter_map(Weak::upgrade)
-                .for_each(|handle| handle.hand_over());
+                .for_each(|handle| handle.deliver_early());
             // It is not in that list if a recorder panicked on it before.
-            self.hand_over();
+            self.deliver_early();
         }
     }
 
-    /// Keeps a measurement, unless what is early is over.
-    fn wait(&self, value: f64) -> Phase {
-        let mut early = self.early.lock();
-        if early.phase == Phase::Over {
-            return Phase::Over;
-        }
-        let is_first = early.samples.is_empty() && early.phase == Phase::Waiting;
-        early.add(self.instrument.kind, value);
-        let phase = early.phase;
-        drop(early);
-        if is_first {
-            let mut all = self.recorder.waiting.lock();
-            all.push(Weak::clone(&self.this));
-        }
-        phase
-    }
-
-    /// Applies what was early, and what comes meanwhile, and then lets others apply
-    /// theirs themselves.
-    fn hand_over(&self) {
-        if !self.early.lock().begin_to_hand_over() {
-            return;
-        }
-        let _resume = Resume(self);
-        let (resolved, _) = self.take();
-        loop {
-            let mut early = self.early.lock();
-            let samples = std::mem::take(&mut early.samples);
-            if samples.is_empty() {
-                early.phase = Phase::Over;
-                return self.keep(&resolved);
-            }
-            drop(early);
-            for value in samples {
-                self.apply(&resolved, value);
-            }
-        }
-    }
-}
-
-/// Lets somebody else hand over if the recorder panics.
-struct Resume<'a>(&'a FacadeHandle);
-
-impl Drop for Resume<'_> {
-    fn drop(&mut self) {
-        let mut early = self.0.early.lock();
-        if early.phase == Phase::HandingOver {
-            early.phase = Phase::Waiting;
-        }
-    }
-}
-
-impl Early {
-    /// Whether it is this thread that hands over.
-    fn begin_to_hand_over(&mut self) -> bool {
-        let begins = self.phase == Phase::Waiting;
-        if begins {
-            self.phase = Phase::HandingOver;
-        }
-        begins
-    }
-
-    /// Sums need one number, a gauge its last. What comes while it is handed over does
-    /// not wait for long, and must not be lost.
-    fn add(&mut self, kind: Kind, value: f64) {
-        let is_full = self.phase == Phase::Waiting && self.samples.len() >= MAX_WAITING;
-        match (kind, self.samples.first_mut()) {
-            (Kind::Counter | Kind::UpDownCounter, Some(sum)) => *sum += value,
-            (Kind::Gauge, Some(last)) => *last = value,
-            (Kind::Histogram, Some(_)) if is_full => {}
-            _ => self.samples.push(value),
-        }
+    /// Applies what was early, and then lets others apply theirs themselves.
+    fn deliver_early(&self) {
+        let take = || self.take().0;
+        let apply = |resolved: &Arc<Resolved>, value| self.apply(resolved, value);
+        self.early
+            .deliver_to(take, apply, |resolved| self.keep(&resolved));
     }
 }
 
