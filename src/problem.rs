@@ -52,6 +52,10 @@ pub enum Reason {
     Reentrant,
     /// A sink panicked. The other sinks have the measurement.
     SinkPanicked,
+    /// An exporter gives the metric, or a line of it, another name. Nothing is rejected.
+    ExporterName,
+    /// A counter has reached the most that an exporter counts, and stops there.
+    CounterFull,
     /// A sink could not take the series yet, and no more measurements could wait for it.
     /// The other sinks have them.
     QueueFull,
@@ -78,6 +82,8 @@ impl Reason {
             Self::Overflow => "overflow",
             Self::Reentrant => "reentrant",
             Self::SinkPanicked => "sink_panicked",
+            Self::ExporterName => "exporter_name",
+            Self::CounterFull => "counter_full",
             Self::QueueFull => "queue_full",
         }
     }

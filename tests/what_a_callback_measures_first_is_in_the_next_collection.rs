@@ -301,8 +301,8 @@ fn flush_and_shutdown_return_although_their_collections_measure_something_new() 
     returns("shutdown", move || all.shutdown().unwrap());
 }
 
-fn exported_names(exporter: &InMemoryMetricExporter) -> BTreeSet<String> {
-    let exported = exporter.get_finished_metrics().unwrap();
+fn exported_names(memory: &InMemoryMetricExporter) -> BTreeSet<String> {
+    let exported = memory.get_finished_metrics().unwrap();
     let scopes = exported.iter().flat_map(ResourceMetrics::scope_metrics);
     let metrics = scopes.flat_map(ScopeMetrics::metrics);
     metrics.map(|metric| metric.name().to_owned()).collect()

@@ -13,10 +13,13 @@ use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
 use crate::no_poison::NoPoison;
+use crate::problem::Reason;
 use crate::prometheus_name;
 
+mod exporter;
 mod handle;
 
+use exporter::{escaped, left_out_suffix};
 use handle::FacadeHandle;
 
 /// Records through a recorder of the `metrics` facade.
@@ -27,7 +30,15 @@ use handle::FacadeHandle;
 /// [`set_levels`](Self::set_levels) asks for its sum.
 ///
 /// The facade counts in `u64`: of a counter's fractions it sees the whole part
-/// of their sum.
+/// of their sum. A counter with fractions or large amounts stops at 2^63, which is listed
+/// as [`Reason::CounterFull`].
+///
+/// With Prometheus' names a text is also made ready for `metrics-exporter-prometheus`
+/// 0.18, which takes `\\` and `\"` as escaped already: a backslash before another one, a
+/// quote or a line break is doubled, so that a scrape shows what was recorded. A recorder
+/// that escapes everything itself, or nothing, shows two of them. That exporter also
+/// names a line of histograms wrong whose names end in `count`, `sum` or `bucket`, which
+/// is listed as [`Reason::ExporterName`].
 ///
 /// With an exporter's idle timeout, a series that the exporter has dropped comes
 /// back when it is measured again. Exempt gauges from it
@@ -111,11 +122,25 @@ impl FacadeSink {
         let mut instruments = self.instruments.lock();
         let known = instruments.entry(instrument.name().to_owned());
         let known = known.or_insert_with(|| {
+            self.list_wrong_name(instrument);
             let mut instrument = FacadeInstrument::new(instrument, self.naming);
             instrument.sets_levels = self.sets_levels;
             Arc::new(instrument)
         });
         Arc::clone(known)
+    }
+
+    fn list_wrong_name(&self, instrument: &Instrument) {
+        let name = instrument.prometheus_name();
+        let suffix = left_out_suffix(name, instrument.kind());
+        if let Some(suffix) = suffix.filter(|_| self.naming == Naming::Prometheus) {
+            let detail = format!(
+                "`metrics-exporter-prometheus` writes its line `{name}_{suffix}` as `{name}`: \
+                 give it a unit, or a name with another ending"
+            );
+            let problems = self.recorder.problems();
+            problems.list(Reason::ExporterName, instrument, &detail);
+        }
     }
 }
 
@@ -200,6 +225,7 @@ impl FacadeInstrument {
             Naming::AsWritten => (instrument.name(), instrument.unit().and_then(facade_unit)),
         };
         let help = match instrument.description() {
+            Some(help) if naming == Naming::Prometheus => escaped(help),
             Some(help) => help.to_owned(),
             // `promtool check metrics` finds fault with a metric without help.
             None => format!("`{}`, measured by tracing-meter.", instrument.name()),
@@ -247,6 +273,9 @@ impl Naming {
             // To Prometheus a label without text is no label: with both, it would
             // take one of two series for the other.
             joined.retain(|_, value| !value.is_empty());
+            for value in joined.values_mut() {
+                *value = escaped(value);
+            }
         }
         joined
             .into_iter()

@@ -121,6 +121,9 @@ impl FacadeHandle {
         match self.instrument.kind {
             Kind::Counter if value > SMALL || value.fract() != 0.0 => {
                 let before = self.add_to_sum(value);
+                if before + value > MAX_SUM {
+                    self.reject(Reason::CounterFull, "it stops at 2^63, in `u64`");
+                }
                 let whole = |sum: f64| (sum + ROUNDING).floor().min(MAX_SUM);
                 resolved.record(whole(before + value) - whole(before));
             }
@@ -133,6 +136,12 @@ impl FacadeHandle {
             }
             Kind::Counter | Kind::Gauge | Kind::Histogram => resolved.record(value),
         }
+    }
+
+    #[cold]
+    fn reject(&self, reason: Reason, detail: &str) {
+        let problems = self.recorder.problems();
+        problems.reject(reason, &self.instrument.measured, detail);
     }
 
     /// Until the sum is what was set: another thread may have set a later one before.
