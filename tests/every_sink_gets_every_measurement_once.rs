@@ -385,7 +385,8 @@ fn a_series_that_an_exporter_dropped_after_idling_comes_back() {
         .build_recorder();
     let prometheus = recorder.handle();
     let builder = tracing_meter::builder().own_metrics(false);
-    let layer = builder.sink(FacadeSink::new(recorder)).build().unwrap();
+    let sink = FacadeSink::new(recorder).renew_after(Duration::from_millis(10));
+    let layer = builder.sink(sink).build().unwrap();
     let until = |what: &str, condition: &dyn Fn(&str) -> bool| {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !condition(&prometheus.render()) {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use metrics::{Key, KeyName, Recorder, Unit};
 
 use super::problems::SinkProblems;
 use super::{Handle, Sink};
-use crate::clock::Clock;
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
@@ -18,9 +18,11 @@ use crate::prometheus_name;
 
 mod exporter;
 mod handle;
+mod place;
 
 use exporter::{escaped, left_out_suffix};
 use handle::FacadeHandle;
+use place::Idle;
 
 /// Records through a recorder of the `metrics` facade.
 ///
@@ -40,14 +42,13 @@ use handle::FacadeHandle;
 /// names a line of histograms wrong whose names end in `count`, `sum` or `bucket`, which
 /// is listed as [`Reason::ExporterName`].
 ///
-/// With an exporter's idle timeout, a series that the exporter has dropped comes
-/// back when it is measured again. Exempt gauges from it
-/// (`MetricKindMask::COUNTER | MetricKindMask::HISTOGRAM`): an exporter that
-/// drops the gauge of something in flight shows it again once it was back at 0.
+/// An exporter with an idle timeout drops series that idle:
+/// [`renew_after`](Self::renew_after) brings them back when they are measured again.
 pub struct FacadeSink {
     recorder: Arc<RecorderRef>,
     naming: Naming,
     sets_levels: bool,
+    renew_after: Option<Idle>,
     instruments: NoPoison<HashMap<String, Arc<FacadeInstrument>>>,
     /// Each series once: its handle keeps what the recorder has not seen yet.
     handles: NoPoison<HashMap<Key, Arc<FacadeHandle>>>,
@@ -103,16 +104,33 @@ impl FacadeSink {
         self
     }
 
+    /// Takes a series anew from the recorder when it was not measured for this long.
+    ///
+    /// For exporters with an idle timeout (`PrometheusBuilder::idle_timeout`), which drop a
+    /// series that idles: without this, what is measured later is lost. Choose at most that
+    /// timeout, half of it for example; a recorder is asked again after every such pause,
+    /// which takes about a microsecond, and each measurement reads the clock. Zero asks it
+    /// each time. By default series are taken once.
+    ///
+    /// Exempt gauges from the timeout
+    /// (`MetricKindMask::COUNTER | MetricKindMask::HISTOGRAM`): an exporter that drops the
+    /// gauge of something in flight shows it again only once it was back at 0.
+    #[must_use]
+    pub fn renew_after(mut self, idle: Duration) -> Self {
+        self.renew_after = Some(Idle::of(idle));
+        self
+    }
+
     fn of(target: Target) -> Self {
         Self {
             recorder: Arc::new(RecorderRef {
                 target,
                 problems: OnceLock::new(),
                 waiting: NoPoison::default(),
-                clock: Clock::new(),
             }),
             naming: Naming::Prometheus,
             sets_levels: false,
+            renew_after: None,
             instruments: NoPoison::default(),
             handles: NoPoison::default(),
         }
@@ -125,6 +143,7 @@ impl FacadeSink {
             self.list_wrong_name(instrument);
             let mut instrument = FacadeInstrument::new(instrument, self.naming);
             instrument.sets_levels = self.sets_levels;
+            instrument.renew_after = self.renew_after.clone();
             Arc::new(instrument)
         });
         Arc::clone(known)
@@ -175,7 +194,6 @@ struct RecorderRef {
     problems: OnceLock<SinkProblems>,
     /// Handles with measurements from before the recorder was installed.
     waiting: NoPoison<Vec<Weak<FacadeHandle>>>,
-    clock: Clock,
 }
 
 enum Target {
@@ -214,6 +232,8 @@ struct FacadeInstrument {
     help: String,
     /// Whether an up/down counter's gauge is set to the sum.
     sets_levels: bool,
+    /// After how long without a measurement a series is taken anew.
+    renew_after: Option<Idle>,
     described: AtomicBool,
 }
 
@@ -237,6 +257,7 @@ impl FacadeInstrument {
             unit,
             help,
             sets_levels: false,
+            renew_after: None,
             described: AtomicBool::new(false),
         }
     }
@@ -397,6 +418,49 @@ mod tests {
             }
             Histogram::from_arc(Arc::new(self.clone()))
         }
+    }
+
+    /// A recorder that counts how often a counter is taken.
+    #[derive(Clone, Default)]
+    struct Taken(Arc<AtomicU64>);
+
+    impl Recorder for Taken {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Counter::noop()
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    /// How often a counter is taken that is measured five times more after pauses.
+    fn taken_again(configure: impl FnOnce(FacadeSink) -> FacadeSink) -> u64 {
+        let recorder = Taken::default();
+        let sink = configure(FacadeSink::new(recorder.clone()));
+        let handle = series(&sink, Kind::Counter);
+        handle.record(1.0);
+        let first = recorder.0.load(Ordering::SeqCst);
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(11));
+            handle.record(1.0);
+        }
+        recorder.0.load(Ordering::SeqCst) - first
+    }
+
+    #[test]
+    fn a_series_that_idles_is_taken_anew_only_if_asked() {
+        assert_eq!(taken_again(|sink| sink), 0);
+        assert_eq!(taken_again(|sink| sink.renew_after(Duration::MAX)), 0);
+        let often = Duration::from_millis(11);
+        assert_eq!(taken_again(|sink| sink.renew_after(often)), 5);
+        assert_eq!(taken_again(|sink| sink.renew_after(Duration::ZERO)), 5);
     }
 
     #[test]

@@ -1,21 +1,16 @@
 //! A series in a recorder, which may not be installed yet, or may have expired it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwapOption;
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata};
 
+use super::place::Place;
 use super::{FacadeInstrument, RecorderRef};
 use crate::kind::Kind;
 use crate::problem::Reason;
 use crate::sink::Handle;
 use crate::sink::deferred::{Deferred, Kept};
-
-/// An exporter forgets a series that idles, and its handle records into
-/// nothing. A handle that idled this long is taken anew, which finds the old one
-/// if the exporter still has it. In nanoseconds, far below any idle timeout.
-const STALE_AFTER: u64 = 10_000_000;
 
 /// How many measurements of a histogram wait for the recorder.
 const MAX_WAITING: usize = 1024;
@@ -36,9 +31,7 @@ pub(super) struct FacadeHandle {
     recorder: Arc<RecorderRef>,
     instrument: Arc<FacadeInstrument>,
     key: Key,
-    resolved: ArcSwapOption<Resolved>,
-    used: AtomicU64,
-    is_stale: AtomicBool,
+    place: Place,
     /// The sum of an up/down counter, or of what a counter was given in fractions
     /// and large amounts, as the bits of a float.
     sum: AtomicU64,
@@ -46,7 +39,7 @@ pub(super) struct FacadeHandle {
     early: Deferred,
 }
 
-enum Resolved {
+pub(super) enum Resolved {
     Counter(Counter),
     UpDownCounter(Gauge),
     /// That of an up/down counter, which is set to the sum.
@@ -64,18 +57,16 @@ impl FacadeHandle {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             early: Deferred::new(instrument.kind, MAX_WAITING),
+            place: Place::new(instrument.renew_after.as_ref()),
             instrument,
             key,
-            resolved: ArcSwapOption::empty(),
-            used: AtomicU64::new(recorder.clock.now()),
             recorder,
-            is_stale: AtomicBool::new(false),
             sum: AtomicU64::new(0.0_f64.to_bits()),
         })
     }
 
     /// Takes the series from the recorder, and says whether that is installed.
-    fn take(&self) -> (Arc<Resolved>, bool) {
+    fn take(&self) -> (Resolved, bool) {
         self.recorder.with(|recorder, installed| {
             let key = &self.key;
             if installed {
@@ -92,34 +83,14 @@ impl FacadeHandle {
                 Kind::Gauge => Resolved::Gauge(recorder.register_gauge(key, &METADATA)),
                 Kind::Histogram => Resolved::Histogram(recorder.register_histogram(key, &METADATA)),
             };
-            (Arc::new(resolved), installed)
+            (resolved, installed)
         })
     }
 
-    fn keep(&self, resolved: &Arc<Resolved>) {
-        self.resolved.store(Some(Arc::clone(resolved)));
-        // Only now, so that no other thread goes on with the old one.
-        self.is_stale.store(false, Ordering::Release);
-    }
-
-    /// Whether the series has to be taken anew before it is recorded.
-    fn must_be_renewed(&self) -> bool {
-        let clock = &self.recorder.clock;
-        let now = clock.now();
-        let before = self.used.load(Ordering::Acquire);
-        if clock.nanos_between(before, now) >= STALE_AFTER {
-            self.is_stale.store(true, Ordering::Relaxed);
-        }
-        // Whoever sees the new time sees that the handle is stale, too.
-        self.used.store(now, Ordering::Release);
-        // What is in flight gives back to the gauge that it was taken from.
-        let in_flight = || self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0;
-        self.is_stale.load(Ordering::Acquire) && !in_flight()
-    }
-
+    #[inline]
     fn apply(&self, resolved: &Resolved, value: f64) {
-        match self.instrument.kind {
-            Kind::Counter if value > SMALL || value.fract() != 0.0 => {
+        match resolved {
+            Resolved::Counter(_) if value > SMALL || value.fract() != 0.0 => {
                 let before = self.add_to_sum(value);
                 if before + value > MAX_SUM {
                     self.reject(Reason::CounterFull, "it stops at 2^63, in `u64`");
@@ -127,15 +98,23 @@ impl FacadeHandle {
                 let whole = |sum: f64| (sum + ROUNDING).floor().min(MAX_SUM);
                 resolved.record(whole(before + value) - whole(before));
             }
-            Kind::UpDownCounter => {
+            Resolved::UpDownCounter(_) => {
                 self.add_to_sum(value);
-                match resolved {
-                    Resolved::Level(gauge) => self.set_to_sum(gauge),
-                    resolved => resolved.record(value),
-                }
+                resolved.record(value);
             }
-            Kind::Counter | Kind::Gauge | Kind::Histogram => resolved.record(value),
+            Resolved::Level(gauge) => {
+                self.add_to_sum(value);
+                self.set_to_sum(gauge);
+            }
+            Resolved::Counter(_) | Resolved::Gauge(_) | Resolved::Histogram(_) => {
+                resolved.record(value);
+            }
         }
+    }
+
+    /// What is in flight gives back to the gauge that it was taken from.
+    fn is_in_flight(&self) -> bool {
+        self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0
     }
 
     #[cold]
@@ -171,11 +150,7 @@ impl FacadeHandle {
     #[cold]
     fn record_unresolved(&self, value: f64) {
         match self.early.keep(value) {
-            Kept::Over => {
-                let (resolved, _) = self.take();
-                self.keep(&resolved);
-                return self.apply(&resolved, value);
-            }
+            Kept::Over => return self.record_anew(value),
             Kept::First => {
                 let mut all = self.recorder.waiting.lock();
                 all.push(Weak::clone(&self.this));
@@ -204,12 +179,21 @@ impl FacadeHandle {
         }
     }
 
+    fn record_anew(&self, value: f64) {
+        let apply = |resolved: &Resolved| self.apply(resolved, value);
+        if !self.place.try_use(|| self.is_in_flight(), apply) {
+            self.place.keep(self.take().0);
+            self.place.use_latest(apply);
+        }
+    }
+
     /// Applies what was early, and then lets others apply theirs themselves.
     fn deliver_early(&self) {
-        let take = || self.take().0;
-        let apply = |resolved: &Arc<Resolved>, value| self.apply(resolved, value);
-        self.early
-            .deliver_to(take, apply, |resolved| self.keep(&resolved));
+        self.early.deliver_to(
+            || self.take().0,
+            |resolved, value| self.apply(resolved, value),
+            |resolved| self.place.keep(resolved),
+        );
     }
 }
 
@@ -231,11 +215,9 @@ impl Resolved {
 
 impl Handle for FacadeHandle {
     fn record(&self, value: f64) {
-        if !self.must_be_renewed()
-            && let Some(resolved) = &*self.resolved.load()
-        {
-            return self.apply(resolved, value);
+        let apply = |resolved: &Resolved| self.apply(resolved, value);
+        if !self.place.try_use(|| self.is_in_flight(), apply) {
+            self.record_unresolved(value);
         }
-        self.record_unresolved(value);
     }
 }
