@@ -1,15 +1,15 @@
 //! The OpenTelemetry SDK holds its pipeline while it runs the callbacks of observable
 //! instruments, and whoever creates an instrument waits for that pipeline. A program may
 //! measure something for the first time just then.
-#![cfg(feature = "otel")]
+#![cfg(all(feature = "otel", feature = "prometheus"))]
 
 #[path = "support/exporters.rs"]
 mod exporters;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use exporters::{CustomReader, points};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{
-    InMemoryMetricExporter, Instrument, PeriodicReader, SdkMeterProvider,
+    InMemoryMetricExporter, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider,
 };
 use tracing::field::Empty;
 use tracing::{Dispatch, info, info_span};
@@ -199,7 +199,7 @@ fn other_threads_measure_something_new_while_a_callback_does_not_return() {
     let (measuring, handle) = measuring(&provider);
     let (entered, is_entered) = mpsc::channel();
     let (leave, may_leave) = mpsc::channel::<()>();
-    let may_leave = std::sync::Mutex::new(may_leave);
+    let may_leave = Mutex::new(may_leave);
     let observed = Observed::new(provider, reader.clone(), move || {
         entered.send(()).unwrap();
         let _ = may_leave.lock().unwrap().recv_timeout(FOREVER);
@@ -364,6 +364,32 @@ fn what_comes_while_a_view_panics_is_recorded_with_what_comes_next() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].reason(), Reason::SinkPanicked);
     assert_eq!(problems[0].count(), 1);
+}
+
+#[test]
+fn all_instruments_are_built_on_one_thread_that_is_not_the_measuring_one() {
+    let builders = Arc::new(Mutex::new(HashSet::new()));
+    let seen = Arc::clone(&builders);
+    let provider = SdkMeterProvider::builder()
+        .with_reader(CustomReader::default())
+        .with_view(move |instrument: &Instrument| {
+            if instrument.kind() == InstrumentKind::Counter {
+                seen.lock().unwrap().insert(std::thread::current().id());
+            }
+            None
+        })
+        .build();
+    let (measuring, _) = measuring(&provider);
+
+    under(&measuring, || {
+        info!(monotonic_counter.a = 1);
+        info!(monotonic_counter.b = 1);
+        info!(monotonic_counter.c = 1);
+    });
+
+    let builders = builders.lock().unwrap();
+    assert_eq!(builders.len(), 1, "{builders:?}");
+    assert!(!builders.contains(&std::thread::current().id()));
 }
 
 #[test]

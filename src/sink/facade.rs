@@ -143,7 +143,7 @@ impl FacadeSink {
             self.list_wrong_name(instrument);
             let mut instrument = FacadeInstrument::new(instrument, self.naming);
             instrument.sets_levels = self.sets_levels;
-            instrument.renew_after = self.renew_after.clone();
+            instrument.renew_after.clone_from(&self.renew_after);
             Arc::new(instrument)
         });
         Arc::clone(known)

@@ -1,12 +1,15 @@
 //! Measurements through the OpenTelemetry SDK.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use opentelemetry::InstrumentationScope;
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use tracing_core::LevelFilter;
+use tracing_core::callsite::DefaultCallsite;
+use tracing_core::{Kind, Level, LevelFilter, Metadata, metadata};
 
 use super::problems::SinkProblems;
 use super::{Handle, Sink};
@@ -48,6 +51,8 @@ impl OtelSink {
     where
         P: MeterProvider + Send + Sync + 'static,
     {
+        // Registered now, and not in the middle of an event.
+        may_log();
         // Taken now: the global meter logs when it is asked for one.
         let scope = InstrumentationScope::builder("tracing-meter")
             .with_version(env!("CARGO_PKG_VERSION"))
@@ -64,29 +69,73 @@ impl OtelSink {
 
 impl Sink for OtelSink {
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle> {
-        // At its limit of series the SDK says so, at DEBUG.
-        let may_log = self.builder.can_bind && LevelFilter::current() >= LevelFilter::DEBUG;
-        match self.builder.find(instrument, labels, may_log) {
-            Found::Built(built) => built.series(labels, self.builder.can_bind),
-            Found::Early(early) => early.build_in_time(),
+        let builder = &self.builder;
+        match builder.find(instrument, labels, builder.can_bind && may_log()) {
+            Found::Here(built) => built.series(labels, builder.can_bind),
+            Found::Early(early) => early.built_in_time(),
+            // This collection may have asked for what is early before.
+            Found::Unheard(early) if has_collected() => early.built_apart(),
+            Found::Unheard(early) if builder.is_gathered.load(Ordering::Relaxed) => {
+                builder.bind_early_soon();
+                early
+            }
+            Found::Unheard(early) => early.built_apart(),
         }
     }
 
     /// The SDK runs the callbacks of observable instruments before it collects.
     fn before_it_is_read(&self, hand_over: HandOver) {
         if self.builder.can_bind {
+            let builder = Arc::new(Arc::downgrade(&self.builder));
+            let gathers = Arc::clone(&builder);
             // Nothing is ever observed, so nothing of this name is exported.
-            let meter: &Meter = &self.builder.meter;
-            let _ = meter
+            let _ = self
+                .builder
+                .meter
                 .f64_observable_counter("tracing_meter.gathered")
-                .with_callback(move |_| hand_over.hand_over())
+                .with_callback(move |_| {
+                    let _ = COLLECTS.try_with(|collects| collects.set(true));
+                    if let Some(builder) = gathers.upgrade() {
+                        builder.bind_early();
+                    }
+                    hand_over.hand_over();
+                })
                 .build();
+            // A view may have dropped the instrument, and its callback with it.
+            let is_gathered = Arc::strong_count(&builder) > 1;
+            self.builder
+                .is_gathered
+                .store(is_gathered, Ordering::Relaxed);
         }
     }
 
     fn report_to(&self, problems: SinkProblems) {
         self.builder.report_to(problems);
     }
+}
+
+thread_local! {
+    /// Whether this thread has ever run the callbacks of a collection.
+    static COLLECTS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn has_collected() -> bool {
+    COLLECTS.try_with(Cell::get).unwrap_or(true)
+}
+
+/// Whether a subscriber might hear what the SDK says when it binds a series: that the
+/// stream is at its limit.
+fn may_log() -> bool {
+    static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+    static METADATA: Metadata<'static> = metadata! {
+        name: "BoundInstrument.CardinalityOverflow",
+        target: "opentelemetry_sdk",
+        level: Level::DEBUG,
+        fields: &["name", "message"],
+        callsite: &CALLSITE,
+        kind: Kind::EVENT
+    };
+    !CALLSITE.interest().is_never() && LevelFilter::current() >= LevelFilter::DEBUG
 }
 
 /// A provider shuts down when its last owner drops it, and logs while it does.

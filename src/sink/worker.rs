@@ -50,6 +50,16 @@ impl Worker {
         }
     }
 
+    /// Runs a job on another thread, and waits until it is done.
+    pub(super) fn run_apart(job: impl Fn() + Sync) {
+        let unheard = || with_default(&Dispatch::none(), &job);
+        std::thread::scope(|scope| {
+            if Builder::new().spawn_scoped(scope, unheard).is_err() {
+                job();
+            }
+        });
+    }
+
     /// Runs a job some time.
     pub(super) fn send(&self, job: impl FnOnce() + Send + 'static) {
         let jobs = self.jobs.get_or_init(|| start(Arc::clone(&self.in_vain)));

@@ -1,6 +1,8 @@
 //! What was built of a meter's instruments, and what is being built.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::metrics::Meter;
@@ -19,7 +21,11 @@ pub(super) struct Builder {
     /// Whether the provider is known to bind.
     pub(super) can_bind: bool,
     pub(super) worker: Worker,
+    /// Whether each collection calls `bind_early` first.
+    pub(super) is_gathered: AtomicBool,
     known: NoPoison<Known>,
+    /// Whether the worker is about to call `bind_early`.
+    is_binding: AtomicBool,
     problems: OnceLock<SinkProblems>,
 }
 
@@ -36,7 +42,11 @@ type SeriesKey = (String, Labels);
 
 /// Where a series is to be had.
 pub(super) enum Found {
-    Built(OtelInstrument),
+    /// On this thread, of this instrument.
+    Here(OtelInstrument),
+    /// Where no subscriber hears it, of an instrument that is built.
+    Unheard(Arc<Early>),
+    /// When the instrument is built.
     Early(Arc<Early>),
 }
 
@@ -46,7 +56,9 @@ impl Builder {
             meter,
             can_bind,
             worker: Worker::default(),
+            is_gathered: AtomicBool::new(false),
             known: NoPoison::default(),
+            is_binding: AtomicBool::new(false),
             problems: OnceLock::new(),
         }
     }
@@ -61,7 +73,7 @@ impl Builder {
         self.problems.get_or_init(SinkProblems::default)
     }
 
-    /// The instrument, if a series of it can be had on this thread.
+    /// Where the series is to be had, if the SDK might log when it binds one.
     pub(super) fn find(
         self: &Arc<Self>,
         instrument: &Instrument,
@@ -69,24 +81,48 @@ impl Builder {
         may_log: bool,
     ) -> Found {
         let mut known = self.known.lock();
-        let name = instrument.name();
-        let built = known.instruments.get(name);
-        if let Some(built) = built.filter(|_| !may_log && known.early.is_empty()) {
-            return Found::Built(built.clone());
+        let Known { instruments, early } = &mut *known;
+        let built = instruments.get(instrument.name());
+        if let Some(built) = built.filter(|_| !may_log && early.is_empty()) {
+            return Found::Here(built.clone());
         }
-        let key = (name.to_owned(), labels.clone());
-        match (known.early.get(&key), built) {
-            (Some(early), _) => Found::Early(Arc::clone(early)),
-            (None, Some(built)) if !may_log => Found::Built(built.clone()),
-            _ => {
-                let early = Early::new(Arc::clone(self), instrument.clone(), labels.clone());
-                known.early.insert(key, Arc::clone(&early));
-                Found::Early(early)
+        let place = early.entry((instrument.name().to_owned(), labels.clone()));
+        match (place, built) {
+            (Entry::Vacant(_), Some(built)) if !may_log => Found::Here(built.clone()),
+            (place, built) => {
+                let new = || Early::new(Arc::clone(self), instrument.clone(), labels.clone());
+                let early = Arc::clone(place.or_insert_with(new));
+                match built {
+                    Some(_) => Found::Unheard(early),
+                    None => Found::Early(early),
+                }
             }
         }
     }
 
-    /// Called by the worker. No lock of ours is held while the SDK is.
+    /// Has the worker bind what is early of instruments that are built.
+    pub(super) fn bind_early_soon(self: &Arc<Self>) {
+        if !self.is_binding.swap(true, Ordering::AcqRel) {
+            let builder = Arc::clone(self);
+            self.worker.send(move || {
+                builder.is_binding.store(false, Ordering::Release);
+                builder.bind_early();
+            });
+        }
+    }
+
+    /// Binds what is early of instruments that are built. Waits for no collection.
+    pub(super) fn bind_early(&self) {
+        let known = self.known.lock();
+        let is_ready = |early: &&Arc<Early>| known.instruments.contains_key(early.name());
+        let ready: Vec<_> = known.early.values().filter(is_ready).cloned().collect();
+        drop(known);
+        for early in ready {
+            early.build();
+        }
+    }
+
+    /// The instrument, built if it is not yet. No lock of ours is held while the SDK is.
     pub(super) fn instrument(&self, instrument: &Instrument) -> OtelInstrument {
         if let Some(known) = self.known.lock().instruments.get(instrument.name()) {
             return known.clone();

@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::builder::Builder;
 use crate::instrument::Instrument;
 use crate::labels::Labels;
+use crate::no_poison::NoPoison;
 use crate::problem::Reason;
 use crate::reentrancy::call_sink;
 use crate::sink::Handle;
 use crate::sink::deferred::{Deferred, Kept};
+use crate::sink::worker::Worker;
 
 /// How many measurements of a histogram wait for the SDK: 128 KiB of them. A service
 /// that handles a thousand requests a second fills it in a collection of 16 seconds.
@@ -23,6 +25,8 @@ pub(super) struct Early {
     labels: Labels,
     waiting: Deferred,
     built: OnceLock<Arc<dyn Handle>>,
+    /// Held while it is bound, which waits for no collection.
+    in_turn: NoPoison<()>,
     /// Whether building it panicked, so that it has to be tried again.
     has_failed: AtomicBool,
 }
@@ -36,35 +40,52 @@ impl Early {
             instrument,
             labels,
             built: OnceLock::new(),
+            in_turn: NoPoison::default(),
             has_failed: AtomicBool::new(false),
         })
     }
 
-    /// The series itself, or this one if it cannot be built now.
-    pub(super) fn build_in_time(self: Arc<Self>) -> Arc<dyn Handle> {
+    /// The series itself, or this one if its instrument cannot be built now.
+    pub(super) fn built_in_time(self: Arc<Self>) -> Arc<dyn Handle> {
         let early = Arc::clone(&self);
         self.builder.worker.run(move || early.build());
+        self.or_built()
+    }
+
+    /// The series itself, of an instrument that is built, although the worker may be
+    /// stuck.
+    pub(super) fn built_apart(self: Arc<Self>) -> Arc<dyn Handle> {
+        Worker::run_apart(|| self.build());
+        self.or_built()
+    }
+
+    fn or_built(self: Arc<Self>) -> Arc<dyn Handle> {
         match self.built.get() {
             Some(built) => Arc::clone(built),
             None => self,
         }
     }
 
-    /// Does nothing if it is built.
-    fn build(&self) {
-        let series = || {
+    /// Does nothing if it is built. Waits until another thread that is at it has done it.
+    pub(super) fn build(&self) {
+        let built = call_sink(|| {
             let instrument = self.builder.instrument(&self.instrument);
-            instrument.series(&self.labels, self.builder.can_bind)
-        };
-        let record = |series: &Arc<dyn Handle>, value| series.record(value);
-        let over = |series| {
-            let _ = self.built.set(series);
-        };
-        if call_sink(|| self.waiting.deliver_to(series, record, over)).is_err() {
+            let _in_turn = self.in_turn.lock();
+            self.waiting.deliver_to(
+                || instrument.series(&self.labels, self.builder.can_bind),
+                |series, value| series.record(value),
+                |series| _ = self.built.set(series),
+            );
+        });
+        if built.is_err() {
             self.reject(Reason::SinkPanicked, "the panic hook has its message");
             self.has_failed.store(true, Ordering::Release);
         }
         self.builder.forget(self, &self.instrument, &self.labels);
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.instrument.name()
     }
 
     #[cold]
