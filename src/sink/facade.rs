@@ -1,27 +1,26 @@
 //! Measurements through the `metrics` facade, to Prometheus and its other exporters.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use metrics::{Key, KeyName, Recorder, Unit};
+use metrics::{Key, Recorder};
 
 use super::problems::SinkProblems;
 use super::{Handle, Sink};
 use crate::instrument::Instrument;
-use crate::kind::Kind;
 use crate::labels::Labels;
 use crate::no_poison::NoPoison;
 use crate::problem::Reason;
-use crate::prometheus_name;
 
 mod exporter;
 mod handle;
+mod instrument;
 mod place;
 
-use exporter::{escaped, left_out_suffix};
+use exporter::left_out_suffix;
 use handle::FacadeHandle;
+use instrument::{FacadeInstrument, Naming};
 use place::Idle;
 
 /// Records through a recorder of the `metrics` facade.
@@ -54,12 +53,6 @@ pub struct FacadeSink {
     handles: NoPoison<HashMap<Key, Arc<FacadeHandle>>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Naming {
-    Prometheus,
-    AsWritten,
-}
-
 impl FacadeSink {
     /// A sink of this recorder.
     pub fn new(recorder: impl Recorder + Send + Sync + 'static) -> Self {
@@ -69,7 +62,7 @@ impl FacadeSink {
     /// A sink of the global recorder, which may be installed later: what was
     /// measured before is handed over with the next measurement of anything (of a
     /// histogram, the first 1024 measurements of each series; the others are listed as
-    /// [`Reason::QueueFull`](crate::Reason::QueueFull)).
+    /// [`Reason::QueueFull`]).
     ///
     /// Two kinds of recorder cannot be told from the global one, or from none; give
     /// them to [`new`](Self::new) instead: a local one
@@ -223,114 +216,17 @@ impl RecorderRef {
     }
 }
 
-/// An instrument as the recorder is told of it.
-struct FacadeInstrument {
-    measured: Instrument,
-    name: KeyName,
-    kind: Kind,
-    unit: Option<Unit>,
-    help: String,
-    /// Whether an up/down counter's gauge is set to the sum.
-    sets_levels: bool,
-    /// After how long without a measurement a series is taken anew.
-    renew_after: Option<Idle>,
-    described: AtomicBool,
-}
-
-impl FacadeInstrument {
-    fn new(instrument: &Instrument, naming: Naming) -> Self {
-        let (name, unit) = match naming {
-            // The unit stands in the name already.
-            Naming::Prometheus => (instrument.prometheus_name(), None),
-            Naming::AsWritten => (instrument.name(), instrument.unit().and_then(facade_unit)),
-        };
-        let help = match instrument.description() {
-            Some(help) if naming == Naming::Prometheus => escaped(help),
-            Some(help) => help.to_owned(),
-            // `promtool check metrics` finds fault with a metric without help.
-            None => format!("`{}`, measured by tracing-meter.", instrument.name()),
-        };
-        Self {
-            measured: instrument.clone(),
-            name: name.to_owned().into(),
-            kind: instrument.kind(),
-            unit,
-            help,
-            sets_levels: false,
-            renew_after: None,
-            described: AtomicBool::new(false),
-        }
-    }
-
-    fn describe_once(&self, recorder: &dyn Recorder) {
-        if self.described.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let (name, unit, help) = (self.name.clone(), self.unit, self.help.clone().into());
-        match self.kind {
-            Kind::Counter => recorder.describe_counter(name, unit, help),
-            Kind::UpDownCounter | Kind::Gauge => recorder.describe_gauge(name, unit, help),
-            Kind::Histogram => recorder.describe_histogram(name, unit, help),
-        }
-    }
-}
-
-impl Naming {
-    /// Labels whose keys are one on a scrape are joined, as OpenTelemetry's
-    /// compatibility rules say: Prometheus refuses a scrape with a label twice.
-    fn labels(self, labels: &Labels) -> Vec<metrics::Label> {
-        let mut joined: BTreeMap<String, String> = BTreeMap::new();
-        for label in labels {
-            let key = match self {
-                Self::Prometheus => prometheus_name::of_label(label.key()),
-                Self::AsWritten => label.key().to_owned(),
-            };
-            let value = label.value().to_string();
-            let before = joined.remove(&key);
-            let value = before.map_or(value.clone(), |before| format!("{before};{value}"));
-            joined.insert(key, value);
-        }
-        if self == Self::Prometheus {
-            // To Prometheus a label without text is no label: with both, it would
-            // take one of two series for the other.
-            joined.retain(|_, value| !value.is_empty());
-            for value in joined.values_mut() {
-                *value = escaped(value);
-            }
-        }
-        joined
-            .into_iter()
-            .map(|(key, value)| metrics::Label::new(key, value))
-            .collect()
-    }
-}
-
-fn facade_unit(unit: &str) -> Option<Unit> {
-    Some(match unit {
-        "s" => Unit::Seconds,
-        "ms" => Unit::Milliseconds,
-        "us" => Unit::Microseconds,
-        "ns" => Unit::Nanoseconds,
-        "By" => Unit::Bytes,
-        "KiBy" => Unit::Kibibytes,
-        "MiBy" => Unit::Mebibytes,
-        "GiBy" => Unit::Gibibytes,
-        "TiBy" => Unit::Tebibytes,
-        "%" => Unit::Percent,
-        "bit/s" => Unit::BitsPerSecond,
-        "1/s" => Unit::CountPerSecond,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use metrics::{Counter, Gauge, GaugeFn, Histogram, HistogramFn, Metadata, SharedString};
+    use metrics::{
+        Counter, Gauge, GaugeFn, Histogram, HistogramFn, KeyName, Metadata, SharedString, Unit,
+    };
 
     use super::*;
+    use crate::kind::Kind;
 
     /// A recorder of one gauge, which can only be set.
     #[derive(Clone, Default)]
