@@ -154,7 +154,7 @@ pub use problem::{Location, Problem, Reason};
 pub use sink::FacadeSink;
 #[cfg(feature = "otel")]
 pub use sink::OtelSink;
-pub use sink::{Handle, LogSink, MemorySink, Sink, Snapshot};
+pub use sink::{Handle, LogSink, MemorySink, Sink, SinkProblems, Snapshot};
 
 /// The README's programs compile.
 #[cfg(all(

@@ -57,6 +57,13 @@ pub enum Reason {
     /// filter belongs on the layer that it is meant for. It is listed as long as this is
     /// so; what is not measured is not counted.
     Silenced,
+    /// An exporter gives the metric, or a line of it, another name. Nothing is rejected.
+    ExporterName,
+    /// A counter has reached the most that an exporter counts, and stops there.
+    CounterFull,
+    /// A sink could not take the series yet, and no more measurements could wait for it.
+    /// The other sinks have them.
+    QueueFull,
 }
 
 impl Reason {
@@ -81,6 +88,9 @@ impl Reason {
             Self::Reentrant => "reentrant",
             Self::SinkPanicked => "sink_panicked",
             Self::Silenced => "silenced",
+            Self::ExporterName => "exporter_name",
+            Self::CounterFull => "counter_full",
+            Self::QueueFull => "queue_full",
         }
     }
 }

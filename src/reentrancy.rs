@@ -2,11 +2,6 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-#[cfg(feature = "otel")]
-use std::{panic::resume_unwind, thread::Builder};
-
-#[cfg(feature = "otel")]
-use tracing_core::dispatcher::{Dispatch, with_default};
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
@@ -26,26 +21,6 @@ pub(crate) fn is_inside_a_sink() -> bool {
 pub(crate) fn call_sink<R>(call: impl FnOnce() -> R) -> Result<R, SinkPanicked> {
     let _inside = Inside::enter();
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| SinkPanicked)
-}
-
-/// Calls on a thread where nobody listens, and waits for it.
-///
-/// An SDK logs while it creates something, in the middle of an event or a span of the
-/// application. A subscriber that is asked about an event inside of another one forgets
-/// what its filters have said of that: the layers behind this one would get what they
-/// refuse, and a `fmt` layer panics about a span that it does not know. On this thread
-/// the subscriber cannot be changed: `tracing` may have borrowed it.
-#[cfg(feature = "otel")]
-pub(crate) fn unheard<R: Send>(call: impl Fn() -> R + Sync) -> R {
-    let nobody = Dispatch::none();
-    std::thread::scope(|scope| {
-        let thread = Builder::new().name("tracing-meter-sink".to_owned());
-        match thread.spawn_scoped(scope, || with_default(&nobody, &call)) {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            // Where no thread is to be had there are worse things than a line too many.
-            Err(_) => call(),
-        }
-    })
 }
 
 /// A sink panicked. The panic's message went to the panic hook.

@@ -9,12 +9,17 @@ use crate::one_or_more::OneOrMore;
 use crate::problem::{Location, Problems, Reason};
 use crate::reentrancy::call_sink;
 
+#[cfg(any(feature = "metrics", feature = "otel"))]
+mod deferred;
 #[cfg(feature = "metrics")]
 mod facade;
 mod log;
 mod memory;
 #[cfg(feature = "otel")]
 mod otel;
+mod problems;
+#[cfg(feature = "otel")]
+mod worker;
 
 #[cfg(feature = "metrics")]
 pub use facade::FacadeSink;
@@ -22,6 +27,7 @@ pub use log::LogSink;
 pub use memory::{MemorySink, Snapshot};
 #[cfg(feature = "otel")]
 pub use otel::OtelSink;
+pub use problems::SinkProblems;
 
 /// A destination of measurements.
 ///
@@ -50,6 +56,13 @@ pub trait Sink: Send + Sync + 'static {
     /// that measures it until the sink asks. By default it never does.
     fn before_it_is_read(&self, hand_over: HandOver) {
         drop(hand_over);
+    }
+
+    /// Called once, when the layer is built, with where the sink may list what it finds
+    /// wrong: an instrument that its exporter gives another name, for example. By
+    /// default it lists nothing.
+    fn report_to(&self, problems: SinkProblems) {
+        drop(problems);
     }
 }
 
@@ -103,6 +116,7 @@ impl Sinks {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>, problems: Arc<Problems>) -> Self {
         let gatherer = Gatherer::new();
         for (at, sink) in sinks.iter().enumerate() {
+            sink.report_to(SinkProblems::new(Arc::clone(&problems)));
             if let Some(hand_over) = gatherer.reader(at) {
                 sink.before_it_is_read(hand_over);
             }

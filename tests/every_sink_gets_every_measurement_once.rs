@@ -25,7 +25,7 @@ use opentelemetry_sdk::metrics::{
 use support::under;
 use tracing::field::Empty;
 use tracing::{info, info_span};
-use tracing_meter::{Boundaries, FacadeSink, LogSink, OtelSink};
+use tracing_meter::{Boundaries, FacadeSink, LogSink, MeterHandle, OtelSink, Problem};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -158,6 +158,72 @@ fn the_facade_counts_the_whole_part_of_fractions() {
     assert_eq!(exporters.collected("n", &[]), Some(5.5));
     assert_eq!(exporters.scraped("n_total", &[]), Some(5.0));
     assert_eq!(exporters.scraped("tiny_total", &[]), Some(0.0));
+}
+
+#[test]
+fn a_counter_that_the_facade_cannot_count_further_is_listed_once() {
+    let (exporters, builder) = Exporters::new();
+    let layer = builder.own_metrics(false).build().unwrap();
+    let handle = layer.handle();
+    let far = 2_f64.powi(62);
+    under(Registry::default().with(layer), || {
+        for amount in [far, far, 0.5, far, far] {
+            info!(monotonic_counter.bytes = amount, queue = "low");
+        }
+    });
+    let all = 2_f64.powi(63);
+    let labels = [("queue", "low")];
+    assert_eq!(exporters.scraped("bytes_total", &labels), Some(all));
+    assert_eq!(exporters.collected("bytes", &labels), Some(2.0 * all));
+    assert_eq!(problems(&handle), ["counter_full bytes 2"]);
+}
+
+#[test]
+fn histograms_whose_name_the_prometheus_exporter_gets_wrong_are_listed() {
+    let measure = || {
+        info!(histogram.jobs.count = 1);
+        info!(histogram.discount = 1);
+        info!(histogram.check.sum = 1, unit.check.sum = "By");
+        info!(
+            histogram.check.bucket = 1,
+            monotonic_counter.count = 1,
+            gauge.sum = 1
+        );
+    };
+    let layer = |configure: fn(FacadeSink) -> FacadeSink| {
+        let recorder = Boundaries::new().prometheus_builder().unwrap();
+        let recorder = recorder.build_recorder();
+        let scraped = recorder.handle();
+        let builder = tracing_meter::builder().own_metrics(false);
+        let sink = configure(FacadeSink::new(recorder));
+        let layer = builder.sink(sink).build().unwrap();
+        let handle = layer.handle();
+        under(Registry::default().with(layer), measure);
+        (handle, scraped.render())
+    };
+
+    let (handle, scrape) = layer(|sink| sink);
+    let wrong = ["check.bucket", "discount", "jobs.count"];
+    assert_eq!(
+        problems(&handle),
+        wrong.map(|name| format!("exporter_name {name} 0"))
+    );
+    assert_eq!(
+        handle.problems()[1].detail(),
+        "`metrics-exporter-prometheus` writes its line `discount_count` as `discount`: \
+         give it a unit, or a name with another ending"
+    );
+    assert!(scrape.contains("\ndiscount 1\n"), "{scrape}");
+    assert!(scrape.contains("\ncheck_sum_bytes_count 1\n"), "{scrape}");
+
+    assert!(problems(&layer(FacadeSink::names_as_written).0).is_empty());
+}
+
+/// The problems, as `reason metric count`.
+fn problems(handle: &MeterHandle) -> Vec<String> {
+    let problems = handle.problems();
+    let line = |p: &Problem| format!("{} {} {}", p.reason(), p.metric(), p.count());
+    problems.iter().map(line).collect()
 }
 
 #[test]
@@ -319,7 +385,8 @@ fn a_series_that_an_exporter_dropped_after_idling_comes_back() {
         .build_recorder();
     let prometheus = recorder.handle();
     let builder = tracing_meter::builder().own_metrics(false);
-    let layer = builder.sink(FacadeSink::new(recorder)).build().unwrap();
+    let sink = FacadeSink::new(recorder).renew_after(Duration::from_millis(10));
+    let layer = builder.sink(sink).build().unwrap();
     let until = |what: &str, condition: &dyn Fn(&str) -> bool| {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !condition(&prometheus.render()) {

@@ -1,22 +1,27 @@
 //! Measurements through the `metrics` facade, to Prometheus and its other exporters.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
-use metrics::{Key, KeyName, Recorder, Unit};
+use metrics::{Key, Recorder};
 
+use super::problems::SinkProblems;
 use super::{Handle, Sink};
-use crate::clock::Clock;
 use crate::instrument::Instrument;
-use crate::kind::Kind;
 use crate::labels::Labels;
 use crate::no_poison::NoPoison;
-use crate::prometheus_name;
+use crate::problem::Reason;
 
+mod exporter;
 mod handle;
+mod instrument;
+mod place;
 
+use exporter::left_out_suffix;
 use handle::FacadeHandle;
+use instrument::{FacadeInstrument, Naming};
+use place::Idle;
 
 /// Records through a recorder of the `metrics` facade.
 ///
@@ -26,25 +31,26 @@ use handle::FacadeHandle;
 /// [`set_levels`](Self::set_levels) asks for its sum.
 ///
 /// The facade counts in `u64`: of a counter's fractions it sees the whole part
-/// of their sum.
+/// of their sum. A counter with fractions or large amounts stops at 2^63, which is listed
+/// as [`Reason::CounterFull`].
 ///
-/// With an exporter's idle timeout, a series that the exporter has dropped comes
-/// back when it is measured again. Exempt gauges from it
-/// (`MetricKindMask::COUNTER | MetricKindMask::HISTOGRAM`): an exporter that
-/// drops the gauge of something in flight shows it again once it was back at 0.
+/// With Prometheus' names a text is also made ready for `metrics-exporter-prometheus`
+/// 0.18, which takes `\\` and `\"` as escaped already: a backslash before another one, a
+/// quote or a line break is doubled, so that a scrape shows what was recorded. A recorder
+/// that escapes everything itself, or nothing, shows two of them. That exporter also
+/// names a line of histograms wrong whose names end in `count`, `sum` or `bucket`, which
+/// is listed as [`Reason::ExporterName`].
+///
+/// An exporter with an idle timeout drops series that idle:
+/// [`renew_after`](Self::renew_after) brings them back when they are measured again.
 pub struct FacadeSink {
     recorder: Arc<RecorderRef>,
     naming: Naming,
     sets_levels: bool,
+    renew_after: Option<Idle>,
     instruments: NoPoison<HashMap<String, Arc<FacadeInstrument>>>,
     /// Each series once: its handle keeps what the recorder has not seen yet.
     handles: NoPoison<HashMap<Key, Arc<FacadeHandle>>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Naming {
-    Prometheus,
-    AsWritten,
 }
 
 impl FacadeSink {
@@ -55,7 +61,8 @@ impl FacadeSink {
 
     /// A sink of the global recorder, which may be installed later: what was
     /// measured before is handed over with the next measurement of anything (of a
-    /// histogram, the first 1024 measurements of each series).
+    /// histogram, the first 1024 measurements of each series; the others are listed as
+    /// [`Reason::QueueFull`]).
     ///
     /// Two kinds of recorder cannot be told from the global one, or from none; give
     /// them to [`new`](Self::new) instead: a local one
@@ -90,15 +97,33 @@ impl FacadeSink {
         self
     }
 
+    /// Takes a series anew from the recorder when it was not measured for this long.
+    ///
+    /// For exporters with an idle timeout (`PrometheusBuilder::idle_timeout`), which drop a
+    /// series that idles: without this, what is measured later is lost. Choose at most that
+    /// timeout, half of it for example; a recorder is asked again after every such pause,
+    /// which takes about a microsecond, and each measurement reads the clock. Zero asks it
+    /// each time. By default series are taken once.
+    ///
+    /// Exempt gauges from the timeout
+    /// (`MetricKindMask::COUNTER | MetricKindMask::HISTOGRAM`): an exporter that drops the
+    /// gauge of something in flight shows it again only once it was back at 0.
+    #[must_use]
+    pub fn renew_after(mut self, idle: Duration) -> Self {
+        self.renew_after = Some(Idle::of(idle));
+        self
+    }
+
     fn of(target: Target) -> Self {
         Self {
             recorder: Arc::new(RecorderRef {
                 target,
+                problems: OnceLock::new(),
                 waiting: NoPoison::default(),
-                clock: Clock::new(),
             }),
             naming: Naming::Prometheus,
             sets_levels: false,
+            renew_after: None,
             instruments: NoPoison::default(),
             handles: NoPoison::default(),
         }
@@ -108,11 +133,26 @@ impl FacadeSink {
         let mut instruments = self.instruments.lock();
         let known = instruments.entry(instrument.name().to_owned());
         let known = known.or_insert_with(|| {
+            self.list_wrong_name(instrument);
             let mut instrument = FacadeInstrument::new(instrument, self.naming);
             instrument.sets_levels = self.sets_levels;
+            instrument.renew_after.clone_from(&self.renew_after);
             Arc::new(instrument)
         });
         Arc::clone(known)
+    }
+
+    fn list_wrong_name(&self, instrument: &Instrument) {
+        let name = instrument.prometheus_name();
+        let suffix = left_out_suffix(name, instrument.kind());
+        if let Some(suffix) = suffix.filter(|_| self.naming == Naming::Prometheus) {
+            let detail = format!(
+                "`metrics-exporter-prometheus` writes its line `{name}_{suffix}` as `{name}`: \
+                 give it a unit, or a name with another ending"
+            );
+            let problems = self.recorder.problems();
+            problems.list(Reason::ExporterName, instrument, &detail);
+        }
     }
 }
 
@@ -125,6 +165,11 @@ impl Sink for FacadeSink {
             FacadeHandle::new(Arc::clone(&self.recorder), instrument, key.clone())
         });
         Arc::<FacadeHandle>::clone(handle)
+    }
+
+    fn report_to(&self, problems: SinkProblems) {
+        // A sink has one layer: it was moved into it.
+        let _ = self.recorder.problems.set(problems);
     }
 }
 
@@ -139,9 +184,9 @@ impl std::fmt::Debug for FacadeSink {
 /// Where the recorder is.
 struct RecorderRef {
     target: Target,
+    problems: OnceLock<SinkProblems>,
     /// Handles with measurements from before the recorder was installed.
     waiting: NoPoison<Vec<Weak<FacadeHandle>>>,
-    clock: Clock,
 }
 
 enum Target {
@@ -150,6 +195,11 @@ enum Target {
 }
 
 impl RecorderRef {
+    /// Without a layer they are for no reader.
+    fn problems(&self) -> &SinkProblems {
+        self.problems.get_or_init(SinkProblems::default)
+    }
+
     /// Calls with the recorder, and whether it is one that may be kept to.
     ///
     /// Before a global recorder is installed, the facade passes its no-op
@@ -166,107 +216,17 @@ impl RecorderRef {
     }
 }
 
-/// An instrument as the recorder is told of it.
-struct FacadeInstrument {
-    name: KeyName,
-    kind: Kind,
-    unit: Option<Unit>,
-    help: String,
-    /// Whether an up/down counter's gauge is set to the sum.
-    sets_levels: bool,
-    described: AtomicBool,
-}
-
-impl FacadeInstrument {
-    fn new(instrument: &Instrument, naming: Naming) -> Self {
-        let (name, unit) = match naming {
-            // The unit stands in the name already.
-            Naming::Prometheus => (instrument.prometheus_name(), None),
-            Naming::AsWritten => (instrument.name(), instrument.unit().and_then(facade_unit)),
-        };
-        let help = match instrument.description() {
-            Some(help) => help.to_owned(),
-            // `promtool check metrics` finds fault with a metric without help.
-            None => format!("`{}`, measured by tracing-meter.", instrument.name()),
-        };
-        Self {
-            name: name.to_owned().into(),
-            kind: instrument.kind(),
-            unit,
-            help,
-            sets_levels: false,
-            described: AtomicBool::new(false),
-        }
-    }
-
-    fn describe_once(&self, recorder: &dyn Recorder) {
-        if self.described.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let (name, unit, help) = (self.name.clone(), self.unit, self.help.clone().into());
-        match self.kind {
-            Kind::Counter => recorder.describe_counter(name, unit, help),
-            Kind::UpDownCounter | Kind::Gauge => recorder.describe_gauge(name, unit, help),
-            Kind::Histogram => recorder.describe_histogram(name, unit, help),
-        }
-    }
-}
-
-impl Naming {
-    /// Labels whose keys are one on a scrape are joined, as OpenTelemetry's
-    /// compatibility rules say: Prometheus refuses a scrape with a label twice.
-    fn labels(self, labels: &Labels) -> Vec<metrics::Label> {
-        let mut joined: BTreeMap<String, String> = BTreeMap::new();
-        for label in labels {
-            let key = match self {
-                Self::Prometheus => prometheus_name::of_label(label.key()),
-                Self::AsWritten => Some(label.key().to_owned()),
-            };
-            // A key without a name on a scrape is refused before it gets here.
-            let Some(key) = key else { continue };
-            let value = label.value().to_string();
-            let before = joined.remove(&key);
-            let value = before.map_or(value.clone(), |before| format!("{before};{value}"));
-            joined.insert(key, value);
-        }
-        if self == Self::Prometheus {
-            // To Prometheus a label without text is no label: with both, it would
-            // take one of two series for the other.
-            joined.retain(|_, value| !value.is_empty());
-        }
-        joined
-            .into_iter()
-            .map(|(key, value)| metrics::Label::new(key, value))
-            .collect()
-    }
-}
-
-fn facade_unit(unit: &str) -> Option<Unit> {
-    Some(match unit {
-        "s" => Unit::Seconds,
-        "ms" => Unit::Milliseconds,
-        "us" => Unit::Microseconds,
-        "ns" => Unit::Nanoseconds,
-        "By" => Unit::Bytes,
-        "KiBy" => Unit::Kibibytes,
-        "MiBy" => Unit::Mebibytes,
-        "GiBy" => Unit::Gibibytes,
-        "TiBy" => Unit::Tebibytes,
-        "%" => Unit::Percent,
-        "bit/s" => Unit::BitsPerSecond,
-        "1/s" => Unit::CountPerSecond,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use metrics::{Counter, Gauge, GaugeFn, Histogram, HistogramFn, Metadata, SharedString};
+    use metrics::{
+        Counter, Gauge, GaugeFn, Histogram, HistogramFn, KeyName, Metadata, SharedString, Unit,
+    };
 
     use super::*;
+    use crate::kind::Kind;
 
     /// A recorder of one gauge, which can only be set.
     #[derive(Clone, Default)]
@@ -354,6 +314,49 @@ mod tests {
             }
             Histogram::from_arc(Arc::new(self.clone()))
         }
+    }
+
+    /// A recorder that counts how often a counter is taken.
+    #[derive(Clone, Default)]
+    struct Taken(Arc<AtomicU64>);
+
+    impl Recorder for Taken {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Counter::noop()
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    /// How often a counter is taken that is measured five times more after pauses.
+    fn taken_again(configure: impl FnOnce(FacadeSink) -> FacadeSink) -> u64 {
+        let recorder = Taken::default();
+        let sink = configure(FacadeSink::new(recorder.clone()));
+        let handle = series(&sink, Kind::Counter);
+        handle.record(1.0);
+        let first = recorder.0.load(Ordering::SeqCst);
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(11));
+            handle.record(1.0);
+        }
+        recorder.0.load(Ordering::SeqCst) - first
+    }
+
+    #[test]
+    fn a_series_that_idles_is_taken_anew_only_if_asked() {
+        assert_eq!(taken_again(|sink| sink), 0);
+        assert_eq!(taken_again(|sink| sink.renew_after(Duration::MAX)), 0);
+        let often = Duration::from_millis(11);
+        assert_eq!(taken_again(|sink| sink.renew_after(often)), 5);
+        assert_eq!(taken_again(|sink| sink.renew_after(Duration::ZERO)), 5);
     }
 
     #[test]

@@ -1,24 +1,28 @@
 //! Measurements through the OpenTelemetry SDK.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use opentelemetry::metrics::{
-    BoundCounter, BoundGauge, BoundHistogram, BoundUpDownCounter, Counter, Gauge, Histogram, Meter,
-    MeterProvider, UpDownCounter,
-};
-use opentelemetry::{InstrumentationScope, KeyValue, Value};
+use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use tracing_core::LevelFilter;
+use tracing_core::callsite::DefaultCallsite;
+use tracing_core::{Kind, Level, LevelFilter, Metadata, metadata};
 
+use super::problems::SinkProblems;
 use super::{Handle, Sink};
 use crate::gatherer::HandOver;
 use crate::instrument::Instrument;
-use crate::kind::Kind;
-use crate::labels::{Label, LabelValue, Labels};
-use crate::no_poison::NoPoison;
-use crate::reentrancy::unheard;
+use crate::labels::Labels;
+use crate::reentrancy::call_sink;
+
+mod builder;
+mod early;
+mod instrument;
+
+use builder::{Builder, Found};
 
 /// Records through the instruments of a meter provider, in the scope
 /// `tracing-meter`.
@@ -28,29 +32,14 @@ use crate::reentrancy::unheard;
 /// times as fast as a call with attributes, and what is counted often is gathered on each
 /// thread, to be handed over when a reader collects. Series of any other provider,
 /// that could drop bound measurements without a word, are called with attributes.
-pub struct OtelSink {
-    meter: Meter,
-    /// Whether the provider is known to bind.
-    can_bind: bool,
-    instruments: NoPoison<HashMap<String, OtelInstrument>>,
-    _provider: KeptAlive,
-}
-
-/// A provider shuts down when its last owner drops it, and logs while it does.
 ///
-/// A subscriber may be dropped while `tracing` holds the lock of its callsites
-/// (by another thread, that was just registering one), and logging would ask for
-/// that lock again. So the provider is dropped on a thread of its own.
-struct KeptAlive(Option<Box<dyn Any + Send + Sync>>);
-
-impl Drop for KeptAlive {
-    fn drop(&mut self) {
-        let provider = self.0.take();
-        // Where no thread is to be had, the process is ending: it is let go then.
-        let _ = std::thread::Builder::new()
-            .name("tracing-meter-drop".to_owned())
-            .spawn(move || drop(provider));
-    }
+/// Instruments are created on a thread of the sink, because the SDK cannot create one
+/// while it runs the callbacks of observable instruments. What is measured for the first
+/// time in such a callback, or elsewhere while a collection takes long, waits in its
+/// series, and is in the next collection.
+pub struct OtelSink {
+    builder: Arc<Builder>,
+    provider: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl OtelSink {
@@ -62,179 +51,110 @@ impl OtelSink {
     where
         P: MeterProvider + Send + Sync + 'static,
     {
+        // Registered now, and not in the middle of an event.
+        may_log();
         // Taken now: the global meter logs when it is asked for one.
         let scope = InstrumentationScope::builder("tracing-meter")
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
         let meter = provider.meter_with_scope(scope);
         let provider: Box<dyn Any + Send + Sync> = Box::new(provider);
+        let can_bind = provider.is::<SdkMeterProvider>();
         Self {
-            can_bind: provider.is::<SdkMeterProvider>(),
-            meter,
-            instruments: NoPoison::default(),
-            _provider: KeptAlive(Some(provider)),
+            builder: Arc::new(Builder::new(meter, can_bind)),
+            provider: Some(provider),
         }
-    }
-
-    /// No lock is held while an instrument is created. Two threads may create one of the
-    /// same name: the SDK makes them one stream.
-    fn instrument(&self, instrument: &Instrument) -> OtelInstrument {
-        if let Some(known) = self.instruments.lock().get(instrument.name()) {
-            return known.clone();
-        }
-        let created = unheard(|| OtelInstrument::new(&self.meter, instrument));
-        let mut instruments = self.instruments.lock();
-        let known = instruments.entry(instrument.name().to_owned());
-        known.or_insert(created).clone()
     }
 }
 
 impl Sink for OtelSink {
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle> {
-        let attributes: Vec<KeyValue> = labels.iter().map(attribute).collect();
-        let instrument = self.instrument(instrument);
-        if self.can_bind {
-            // At its limit of series the SDK says so, at DEBUG.
-            return if LevelFilter::current() >= LevelFilter::DEBUG {
-                unheard(|| instrument.bind(&attributes))
-            } else {
-                instrument.bind(&attributes)
-            };
+        let builder = &self.builder;
+        match builder.find(instrument, labels, builder.can_bind && may_log()) {
+            Found::Here(built) => built.series(labels, builder.can_bind),
+            Found::Early(early) => early.built_in_time(),
+            // This collection may have asked for what is early before.
+            Found::Unheard(early) if has_collected() => early.built_apart(),
+            Found::Unheard(early) if builder.is_gathered.load(Ordering::Relaxed) => {
+                builder.bind_early_soon();
+                early
+            }
+            Found::Unheard(early) => early.built_apart(),
         }
-        Arc::new(Unbound {
-            instrument,
-            attributes,
-        })
     }
 
     /// The SDK runs the callbacks of observable instruments before it collects.
     fn before_it_is_read(&self, hand_over: HandOver) {
-        if self.can_bind {
+        if self.builder.can_bind {
+            let builder = Arc::new(Arc::downgrade(&self.builder));
+            let gathers = Arc::clone(&builder);
             // Nothing is ever observed, so nothing of this name is exported.
             let _ = self
+                .builder
                 .meter
                 .f64_observable_counter("tracing_meter.gathered")
-                .with_callback(move |_| hand_over.hand_over())
+                .with_callback(move |_| {
+                    let _ = COLLECTS.try_with(|collects| collects.set(true));
+                    if let Some(builder) = gathers.upgrade() {
+                        builder.bind_early();
+                    }
+                    hand_over.hand_over();
+                })
                 .build();
+            // A view may have dropped the instrument, and its callback with it.
+            let is_gathered = Arc::strong_count(&builder) > 1;
+            self.builder
+                .is_gathered
+                .store(is_gathered, Ordering::Relaxed);
         }
+    }
+
+    fn report_to(&self, problems: SinkProblems) {
+        self.builder.report_to(problems);
+    }
+}
+
+thread_local! {
+    /// Whether this thread has ever run the callbacks of a collection.
+    static COLLECTS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn has_collected() -> bool {
+    COLLECTS.try_with(Cell::get).unwrap_or(true)
+}
+
+/// Whether a subscriber might hear what the SDK says when it binds a series: that the
+/// stream is at its limit.
+fn may_log() -> bool {
+    static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+    static METADATA: Metadata<'static> = metadata! {
+        name: "BoundInstrument.CardinalityOverflow",
+        target: "opentelemetry_sdk",
+        level: Level::DEBUG,
+        fields: &["name", "message"],
+        callsite: &CALLSITE,
+        kind: Kind::EVENT
+    };
+    !CALLSITE.interest().is_never() && LevelFilter::current() >= LevelFilter::DEBUG
+}
+
+/// A provider shuts down when its last owner drops it, and logs while it does.
+///
+/// A subscriber may be dropped while `tracing` holds the lock of its callsites
+/// (by another thread, that was just registering one), and logging would ask for
+/// that lock again. So the provider is dropped by the worker, when all is built.
+impl Drop for OtelSink {
+    fn drop(&mut self) {
+        let provider = self.provider.take();
+        let drop = move || _ = call_sink(|| drop(provider));
+        self.builder.worker.send(drop);
     }
 }
 
 impl std::fmt::Debug for OtelSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OtelSink")
-            .field("can_bind", &self.can_bind)
+            .field("can_bind", &self.builder.can_bind)
             .finish_non_exhaustive()
     }
-}
-
-#[derive(Clone)]
-enum OtelInstrument {
-    Counter(Counter<f64>),
-    UpDownCounter(UpDownCounter<f64>),
-    Gauge(Gauge<f64>),
-    Histogram(Histogram<f64>),
-}
-
-impl OtelInstrument {
-    fn new(meter: &Meter, instrument: &Instrument) -> Self {
-        let name = instrument.name().to_owned();
-        let unit = instrument.unit().unwrap_or_default().to_owned();
-        let help = instrument.description().unwrap_or_default().to_owned();
-        match instrument.kind() {
-            Kind::Counter => {
-                let builder = meter.f64_counter(name).with_unit(unit);
-                Self::Counter(builder.with_description(help).build())
-            }
-            Kind::UpDownCounter => {
-                let builder = meter.f64_up_down_counter(name).with_unit(unit);
-                Self::UpDownCounter(builder.with_description(help).build())
-            }
-            Kind::Gauge => {
-                let builder = meter.f64_gauge(name).with_unit(unit);
-                Self::Gauge(builder.with_description(help).build())
-            }
-            Kind::Histogram => {
-                let builder = meter.f64_histogram(name).with_unit(unit);
-                let builder = builder.with_boundaries(instrument.boundaries().to_vec());
-                Self::Histogram(builder.with_description(help).build())
-            }
-        }
-    }
-
-    fn bind(&self, attributes: &[KeyValue]) -> Arc<dyn Handle> {
-        match self {
-            Self::Counter(counter) => Arc::new(counter.bind(attributes)),
-            Self::UpDownCounter(counter) => Arc::new(counter.bind(attributes)),
-            Self::Gauge(gauge) => Arc::new(gauge.bind(attributes)),
-            Self::Histogram(histogram) => Arc::new(histogram.bind(attributes)),
-        }
-    }
-}
-
-impl Handle for BoundCounter<f64> {
-    fn record(&self, value: f64) {
-        self.add(value);
-    }
-
-    fn is_quiet(&self) -> bool {
-        true
-    }
-}
-
-impl Handle for BoundUpDownCounter<f64> {
-    fn record(&self, value: f64) {
-        self.add(value);
-    }
-
-    fn is_quiet(&self) -> bool {
-        true
-    }
-}
-
-impl Handle for BoundGauge<f64> {
-    fn record(&self, value: f64) {
-        Self::record(self, value);
-    }
-
-    fn is_quiet(&self) -> bool {
-        true
-    }
-}
-
-impl Handle for BoundHistogram<f64> {
-    fn record(&self, value: f64) {
-        Self::record(self, value);
-    }
-
-    fn is_quiet(&self) -> bool {
-        true
-    }
-}
-
-/// A series of a provider that may not be able to bind.
-struct Unbound {
-    instrument: OtelInstrument,
-    attributes: Vec<KeyValue>,
-}
-
-impl Handle for Unbound {
-    fn record(&self, value: f64) {
-        match &self.instrument {
-            OtelInstrument::Counter(counter) => counter.add(value, &self.attributes),
-            OtelInstrument::UpDownCounter(counter) => counter.add(value, &self.attributes),
-            OtelInstrument::Gauge(gauge) => gauge.record(value, &self.attributes),
-            OtelInstrument::Histogram(histogram) => histogram.record(value, &self.attributes),
-        }
-    }
-}
-
-fn attribute(label: &Label) -> KeyValue {
-    let value = match label.value() {
-        LabelValue::Str(v) => Value::String(v.to_string().into()),
-        LabelValue::I64(v) => Value::I64(*v),
-        LabelValue::F64(v) => Value::F64(*v),
-        LabelValue::Bool(v) => Value::Bool(*v),
-    };
-    KeyValue::new(label.key().to_owned(), value)
 }

@@ -1,20 +1,16 @@
 //! A series in a recorder, which may not be installed yet, or may have expired it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwapOption;
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata};
 
+use super::place::Place;
 use super::{FacadeInstrument, RecorderRef};
 use crate::kind::Kind;
-use crate::no_poison::NoPoison;
+use crate::problem::Reason;
 use crate::sink::Handle;
-
-/// An exporter forgets a series that idles, and its handle records into
-/// nothing. A handle that idled this long is taken anew, which finds the old one
-/// if the exporter still has it. In nanoseconds, far below any idle timeout.
-const STALE_AFTER: u64 = 10_000_000;
+use crate::sink::deferred::{Deferred, Kept};
 
 /// How many measurements of a histogram wait for the recorder.
 const MAX_WAITING: usize = 1024;
@@ -35,33 +31,15 @@ pub(super) struct FacadeHandle {
     recorder: Arc<RecorderRef>,
     instrument: Arc<FacadeInstrument>,
     key: Key,
-    resolved: ArcSwapOption<Resolved>,
-    used: AtomicU64,
-    is_stale: AtomicBool,
+    place: Place,
     /// The sum of an up/down counter, or of what a counter was given in fractions
     /// and large amounts, as the bits of a float.
     sum: AtomicU64,
-    early: NoPoison<Early>,
+    /// What was measured before the recorder was installed.
+    early: Deferred,
 }
 
-/// What was measured before the recorder was installed, or before that was
-/// handed over. One thread hands it over; others add to it until that is done, so
-/// that nothing overtakes what came before it.
-#[derive(Default)]
-struct Early {
-    samples: Vec<f64>,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Waiting,
-    HandingOver,
-    Over,
-}
-
-enum Resolved {
+pub(super) enum Resolved {
     Counter(Counter),
     UpDownCounter(Gauge),
     /// That of an up/down counter, which is set to the sum.
@@ -78,19 +56,17 @@ impl FacadeHandle {
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
+            early: Deferred::new(instrument.kind, MAX_WAITING),
+            place: Place::new(instrument.renew_after.as_ref()),
             instrument,
             key,
-            resolved: ArcSwapOption::empty(),
-            used: AtomicU64::new(recorder.clock.now()),
             recorder,
-            is_stale: AtomicBool::new(false),
             sum: AtomicU64::new(0.0_f64.to_bits()),
-            early: NoPoison::default(),
         })
     }
 
     /// Takes the series from the recorder, and says whether that is installed.
-    fn take(&self) -> (Arc<Resolved>, bool) {
+    fn take(&self) -> (Resolved, bool) {
         self.recorder.with(|recorder, installed| {
             let key = &self.key;
             if installed {
@@ -107,47 +83,44 @@ impl FacadeHandle {
                 Kind::Gauge => Resolved::Gauge(recorder.register_gauge(key, &METADATA)),
                 Kind::Histogram => Resolved::Histogram(recorder.register_histogram(key, &METADATA)),
             };
-            (Arc::new(resolved), installed)
+            (resolved, installed)
         })
     }
 
-    fn keep(&self, resolved: &Arc<Resolved>) {
-        self.resolved.store(Some(Arc::clone(resolved)));
-        // Only now, so that no other thread goes on with the old one.
-        self.is_stale.store(false, Ordering::Release);
-    }
-
-    /// Whether the series has to be taken anew before it is recorded.
-    fn must_be_renewed(&self) -> bool {
-        let clock = &self.recorder.clock;
-        let now = clock.now();
-        let before = self.used.load(Ordering::Acquire);
-        if clock.nanos_between(before, now) >= STALE_AFTER {
-            self.is_stale.store(true, Ordering::Relaxed);
-        }
-        // Whoever sees the new time sees that the handle is stale, too.
-        self.used.store(now, Ordering::Release);
-        // What is in flight gives back to the gauge that it was taken from.
-        let in_flight = || self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0;
-        self.is_stale.load(Ordering::Acquire) && !in_flight()
-    }
-
+    #[inline]
     fn apply(&self, resolved: &Resolved, value: f64) {
-        match self.instrument.kind {
-            Kind::Counter if value > SMALL || value.fract() != 0.0 => {
+        match resolved {
+            Resolved::Counter(_) if value > SMALL || value.fract() != 0.0 => {
                 let before = self.add_to_sum(value);
+                if before + value > MAX_SUM {
+                    self.reject(Reason::CounterFull, "it stops at 2^63, in `u64`");
+                }
                 let whole = |sum: f64| (sum + ROUNDING).floor().min(MAX_SUM);
                 resolved.record(whole(before + value) - whole(before));
             }
-            Kind::UpDownCounter => {
+            Resolved::UpDownCounter(_) => {
                 self.add_to_sum(value);
-                match resolved {
-                    Resolved::Level(gauge) => self.set_to_sum(gauge),
-                    resolved => resolved.record(value),
-                }
+                resolved.record(value);
             }
-            Kind::Counter | Kind::Gauge | Kind::Histogram => resolved.record(value),
+            Resolved::Level(gauge) => {
+                self.add_to_sum(value);
+                self.set_to_sum(gauge);
+            }
+            Resolved::Counter(_) | Resolved::Gauge(_) | Resolved::Histogram(_) => {
+                resolved.record(value);
+            }
         }
+    }
+
+    /// What is in flight gives back to the gauge that it was taken from.
+    fn is_in_flight(&self) -> bool {
+        self.instrument.kind == Kind::UpDownCounter && self.load_sum() != 0.0
+    }
+
+    #[cold]
+    fn reject(&self, reason: Reason, detail: &str) {
+        let problems = self.recorder.problems();
+        problems.reject(reason, &self.instrument.measured, detail);
     }
 
     /// Until the sum is what was set: another thread may have set a later one before.
@@ -176,10 +149,20 @@ impl FacadeHandle {
     /// Records when the series was never taken from a recorder, or has to be anew.
     #[cold]
     fn record_unresolved(&self, value: f64) {
-        if self.wait(value) == Phase::Over {
-            let (resolved, _) = self.take();
-            self.keep(&resolved);
-            return self.apply(&resolved, value);
+        match self.early.keep(value) {
+            Kept::Over => return self.record_anew(value),
+            Kept::First => {
+                let mut all = self.recorder.waiting.lock();
+                all.push(Weak::clone(&self.this));
+            }
+            Kept::More => {}
+            Kept::Rejected => {
+                let detail = format!("{MAX_WAITING} measurements wait for a recorder already");
+                let instrument = &self.instrument.measured;
+                self.recorder
+                    .problems()
+                    .reject(Reason::QueueFull, instrument, &detail);
+            }
         }
         let (resolved, installed) = self.take();
         if !installed {
@@ -190,84 +173,27 @@ impl FacadeHandle {
             let all = std::mem::take(&mut *self.recorder.waiting.lock());
             all.iter()
                 .filter_map(Weak::upgrade)
-                .for_each(|handle| handle.hand_over());
+                .for_each(|handle| handle.deliver_early());
             // It is not in that list if a recorder panicked on it before.
-            self.hand_over();
+            self.deliver_early();
         }
     }
 
-    /// Keeps a measurement, unless what is early is over.
-    fn wait(&self, value: f64) -> Phase {
-        let mut early = self.early.lock();
-        if early.phase == Phase::Over {
-            return Phase::Over;
-        }
-        let is_first = early.samples.is_empty() && early.phase == Phase::Waiting;
-        early.add(self.instrument.kind, value);
-        let phase = early.phase;
-        drop(early);
-        if is_first {
-            let mut all = self.recorder.waiting.lock();
-            all.push(Weak::clone(&self.this));
-        }
-        phase
-    }
-
-    /// Applies what was early, and what comes meanwhile, and then lets others apply
-    /// theirs themselves.
-    fn hand_over(&self) {
-        if !self.early.lock().begin_to_hand_over() {
-            return;
-        }
-        let _resume = Resume(self);
-        let (resolved, _) = self.take();
-        loop {
-            let mut early = self.early.lock();
-            let samples = std::mem::take(&mut early.samples);
-            if samples.is_empty() {
-                early.phase = Phase::Over;
-                return self.keep(&resolved);
-            }
-            drop(early);
-            for value in samples {
-                self.apply(&resolved, value);
-            }
+    fn record_anew(&self, value: f64) {
+        let apply = |resolved: &Resolved| self.apply(resolved, value);
+        if !self.place.try_use(|| self.is_in_flight(), apply) {
+            self.place.keep(self.take().0);
+            self.place.use_latest(apply);
         }
     }
-}
 
-/// Lets somebody else hand over if the recorder panics.
-struct Resume<'a>(&'a FacadeHandle);
-
-impl Drop for Resume<'_> {
-    fn drop(&mut self) {
-        let mut early = self.0.early.lock();
-        if early.phase == Phase::HandingOver {
-            early.phase = Phase::Waiting;
-        }
-    }
-}
-
-impl Early {
-    /// Whether it is this thread that hands over.
-    fn begin_to_hand_over(&mut self) -> bool {
-        let begins = self.phase == Phase::Waiting;
-        if begins {
-            self.phase = Phase::HandingOver;
-        }
-        begins
-    }
-
-    /// Sums need one number, a gauge its last. What comes while it is handed over does
-    /// not wait for long, and must not be lost.
-    fn add(&mut self, kind: Kind, value: f64) {
-        let is_full = self.phase == Phase::Waiting && self.samples.len() >= MAX_WAITING;
-        match (kind, self.samples.first_mut()) {
-            (Kind::Counter | Kind::UpDownCounter, Some(sum)) => *sum += value,
-            (Kind::Gauge, Some(last)) => *last = value,
-            (Kind::Histogram, Some(_)) if is_full => {}
-            _ => self.samples.push(value),
-        }
+    /// Applies what was early, and then lets others apply theirs themselves.
+    fn deliver_early(&self) {
+        self.early.deliver_to(
+            || self.take().0,
+            |resolved, value| self.apply(resolved, value),
+            |resolved| self.place.keep(resolved),
+        );
     }
 }
 
@@ -289,11 +215,9 @@ impl Resolved {
 
 impl Handle for FacadeHandle {
     fn record(&self, value: f64) {
-        if !self.must_be_renewed()
-            && let Some(resolved) = &*self.resolved.load()
-        {
-            return self.apply(resolved, value);
+        let apply = |resolved: &Resolved| self.apply(resolved, value);
+        if !self.place.try_use(|| self.is_in_flight(), apply) {
+            self.record_unresolved(value);
         }
-        self.record_unresolved(value);
     }
 }

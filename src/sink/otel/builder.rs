@@ -1,0 +1,146 @@
+//! What was built of a meter's instruments, and what is being built.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::metrics::Meter;
+
+use super::early::Early;
+use super::instrument::OtelInstrument;
+use crate::instrument::Instrument;
+use crate::labels::Labels;
+use crate::no_poison::NoPoison;
+use crate::sink::problems::SinkProblems;
+use crate::sink::worker::Worker;
+
+/// Builds instruments of a meter, and knows those that it has built.
+pub(super) struct Builder {
+    pub(super) meter: Meter,
+    /// Whether the provider is known to bind.
+    pub(super) can_bind: bool,
+    pub(super) worker: Worker,
+    /// Whether each collection calls `bind_early` first.
+    pub(super) is_gathered: AtomicBool,
+    known: NoPoison<Known>,
+    /// Whether the worker is about to call `bind_early`.
+    is_binding: AtomicBool,
+    problems: OnceLock<SinkProblems>,
+}
+
+#[derive(Default)]
+struct Known {
+    instruments: HashMap<String, OtelInstrument>,
+    /// Series that are being built, so that each is the same for all threads: what waits
+    /// in one must not overtake what was recorded in another.
+    early: HashMap<SeriesKey, Arc<Early>>,
+}
+
+/// The name of an instrument, and the labels.
+type SeriesKey = (String, Labels);
+
+/// Where a series is to be had.
+pub(super) enum Found {
+    /// On this thread, of this instrument.
+    Here(OtelInstrument),
+    /// Where no subscriber hears it, of an instrument that is built.
+    Unheard(Arc<Early>),
+    /// When the instrument is built.
+    Early(Arc<Early>),
+}
+
+impl Builder {
+    pub(super) fn new(meter: Meter, can_bind: bool) -> Self {
+        Self {
+            meter,
+            can_bind,
+            worker: Worker::default(),
+            is_gathered: AtomicBool::new(false),
+            known: NoPoison::default(),
+            is_binding: AtomicBool::new(false),
+            problems: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn report_to(&self, problems: SinkProblems) {
+        // A sink has one layer: it was moved into it.
+        let _ = self.problems.set(problems);
+    }
+
+    /// Without a layer they are for no reader.
+    pub(super) fn problems(&self) -> &SinkProblems {
+        self.problems.get_or_init(SinkProblems::default)
+    }
+
+    /// Where the series is to be had, if the SDK might log when it binds one.
+    pub(super) fn find(
+        self: &Arc<Self>,
+        instrument: &Instrument,
+        labels: &Labels,
+        may_log: bool,
+    ) -> Found {
+        let mut known = self.known.lock();
+        let Known { instruments, early } = &mut *known;
+        let built = instruments.get(instrument.name());
+        if let Some(built) = built.filter(|_| !may_log && early.is_empty()) {
+            return Found::Here(built.clone());
+        }
+        let place = early.entry((instrument.name().to_owned(), labels.clone()));
+        match (place, built) {
+            (Entry::Vacant(_), Some(built)) if !may_log => Found::Here(built.clone()),
+            (place, built) => {
+                let new = || Early::new(Arc::clone(self), instrument.clone(), labels.clone());
+                let early = Arc::clone(place.or_insert_with(new));
+                match built {
+                    Some(_) => Found::Unheard(early),
+                    None => Found::Early(early),
+                }
+            }
+        }
+    }
+
+    /// Has the worker bind what is early of instruments that are built.
+    pub(super) fn bind_early_soon(self: &Arc<Self>) {
+        if !self.is_binding.swap(true, Ordering::AcqRel) {
+            let builder = Arc::clone(self);
+            self.worker.send(move || {
+                builder.is_binding.store(false, Ordering::Release);
+                builder.bind_early();
+            });
+        }
+    }
+
+    /// Binds what is early of instruments that are built. Waits for no collection.
+    pub(super) fn bind_early(&self) {
+        let known = self.known.lock();
+        let is_ready = |early: &&Arc<Early>| known.instruments.contains_key(early.name());
+        let ready: Vec<_> = known.early.values().filter(is_ready).cloned().collect();
+        drop(known);
+        for early in ready {
+            early.build();
+        }
+    }
+
+    /// The instrument, built if it is not yet. No lock of ours is held while the SDK is.
+    pub(super) fn instrument(&self, instrument: &Instrument) -> OtelInstrument {
+        if let Some(known) = self.known.lock().instruments.get(instrument.name()) {
+            return known.clone();
+        }
+        let built = OtelInstrument::new(&self.meter, instrument);
+        let mut known = self.known.lock();
+        let name = instrument.name().to_owned();
+        known.instruments.insert(name, built.clone());
+        built
+    }
+
+    /// From now on the series is to be had on any thread.
+    pub(super) fn forget(&self, early: &Early, instrument: &Instrument, labels: &Labels) {
+        let key = (instrument.name().to_owned(), labels.clone());
+        let mut known = self.known.lock();
+        let there = known.early.get(&key).map(Arc::as_ptr);
+        if there.is_some_and(|there| std::ptr::eq(there, early)) {
+            known.early.remove(&key);
+        }
+    }
+}
