@@ -77,7 +77,7 @@ impl Sink for OtelSink {
             Found::Unheard(early)
                 if builder.is_gathered.load(Ordering::Relaxed) && !has_collected() =>
             {
-                builder.bind_early_soon();
+                builder.bind_early_later();
                 early
             }
             Found::Unheard(early) => early.bound(),
