@@ -13,6 +13,8 @@ use crate::segmented::Segmented;
 use crate::span_place::SpanPlace;
 
 mod far;
+#[cfg(test)]
+mod model;
 
 use far::Far;
 
