@@ -7,11 +7,12 @@ use crate::boundaries::Boundaries;
 use crate::gatherer::Gatherer;
 use crate::instrument::{Instrument, InvalidName, InvalidUnit, MetricName, Unit};
 use crate::kind::Kind;
-use crate::labels::{Label, LabelValue, Labels};
+use crate::labels::{LabelBuf, LabelNames, LabelSet, Seed};
 use crate::no_poison::NoPoison;
 use crate::problem::{Location, Problems, Reason, Tally};
 use crate::series::{Admitted, Series, SeriesSet};
 use crate::sink::Sinks;
+use crate::value::Value;
 
 mod docs;
 mod entry;
@@ -51,6 +52,8 @@ pub(crate) struct Metric {
     label_keys: NoPoison<BTreeSet<Arc<str>>>,
     /// Where what goes to the overflow series is counted, once it does.
     overflowed: OnceLock<Overflowed>,
+    /// Where its series are counted, once it has one.
+    series_count: OnceLock<Option<Arc<Series>>>,
 }
 
 struct Overflowed {
@@ -212,13 +215,17 @@ impl Catalog {
         }
     }
 
-    /// Adds a measurement to the metric's series of these labels.
-    pub(crate) fn admit(&self, metric: &Metric, labels: Labels) -> Result<Admitted, Arc<Tally>> {
+    /// The metric's series of these labels.
+    pub(crate) fn admit<'a>(
+        &self,
+        metric: &'a Metric,
+        labels: LabelSet<'_>,
+    ) -> Result<Admitted<'a>, &'a Arc<Tally>> {
         let instrument = self.settle(metric)?;
-        let admitted = metric.series.admit(&instrument, labels);
+        let admitted = metric.series.admit(instrument, labels);
         match &admitted {
             Admitted::Known(_) => {}
-            Admitted::New(_) => self.count_own(|own| &own.series, "metric", metric.name()),
+            Admitted::New(_) => self.count_series(metric),
             Admitted::Overflow(_) => self.count_overflow(metric),
         }
         Ok(admitted)
@@ -226,8 +233,18 @@ impl Catalog {
 
     /// Counts a measurement that was not taken.
     pub(crate) fn reject(&self, tally: &Tally) {
+        tally.count_also(|| {
+            let reason = tally.reason.as_str();
+            let own = self.own_series(|own| &own.rejected, "reason", reason)?;
+            // Its metric keeps it. A series that kept its own problems would never go.
+            let own = Arc::downgrade(&own);
+            Some(Box::new(move || {
+                if let Some(own) = own.upgrade() {
+                    own.record(1.0);
+                }
+            }))
+        });
         tally.add_one();
-        self.count_own(|own| &own.rejected, "reason", tally.reason.as_str());
     }
 
     pub(crate) fn entries(&self) -> Vec<CatalogEntry> {
@@ -239,14 +256,14 @@ impl Catalog {
     }
 
     /// Decides, once, what the instrument is, and who has its name on a scrape.
-    fn settle(&self, metric: &Metric) -> Result<Arc<Instrument>, Arc<Tally>> {
+    fn settle<'a>(&self, metric: &'a Metric) -> Result<&'a Arc<Instrument>, &'a Arc<Tally>> {
         let decided = metric.instrument.get_or_init(|| {
             self.docs.close(metric.name());
             let instrument = self.describe(metric);
             self.claim(metric, &instrument)?;
             Ok(Arc::new(instrument))
         });
-        decided.clone()
+        decided.as_ref()
     }
 
     fn describe(&self, metric: &Metric) -> Instrument {
@@ -293,9 +310,10 @@ impl Catalog {
         }
     }
 
-    fn count_own(&self, which: impl Fn(&OwnMetrics) -> &Arc<Metric>, key: &str, value: &str) {
-        if let Some(series) = self.own_series(which, key, value) {
-            series.record(1.0);
+    fn count_series(&self, metric: &Metric) {
+        let own = || self.own_series(|own| &own.series, "metric", metric.name());
+        if let Some(own) = metric.series_count.get_or_init(own) {
+            own.record(1.0);
         }
     }
 
@@ -306,19 +324,12 @@ impl Catalog {
         value: &str,
     ) -> Option<Arc<Series>> {
         let metric = which(self.own.as_ref()?);
-        let value = LabelValue::Str(value.into());
-        let labels = Labels::new(vec![Label::new(&key.into(), value)]);
+        let names = LabelNames::new([key.into()]);
+        let mut labels = LabelBuf::new(Seed::random());
+        labels.set(0, &Value::Str(value), usize::MAX);
         let instrument = self.settle(metric).ok()?;
-        let admitted = metric.series.admit(&instrument, labels);
+        let admitted = metric.series.admit(instrument, names.of(labels.as_words()));
         Some(Arc::clone(admitted.series()))
-    }
-}
-
-impl Admitted {
-    pub(crate) fn series(&self) -> &Arc<Series> {
-        match self {
-            Self::Known(series) | Self::New(series) | Self::Overflow(series) => series,
-        }
     }
 }
 
@@ -332,6 +343,7 @@ impl Metric {
             series,
             label_keys: NoPoison::default(),
             overflowed: OnceLock::new(),
+            series_count: OnceLock::new(),
         }
     }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 mod buf;
 mod entry;
 mod hash;
+mod set;
 
 pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME};
-pub(crate) use entry::decode;
 pub(crate) use hash::Seed;
+pub(crate) use set::{LabelNames, LabelSet};
 
 /// A key and value on a series. OpenTelemetry says attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

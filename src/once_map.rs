@@ -24,20 +24,28 @@ const TAG: u64 = !0 << 32;
 ///
 /// Invariant: every entry stands in the current table, of which a quarter is
 /// empty at least, so that a search ends.
-pub(crate) struct OnceMap<K, V, const FIRST: usize> {
+pub(crate) struct OnceMap<K, V, const FIRST: usize, Align = CacheLine> {
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
     /// So many have their place from the beginning.
-    entries: Segmented<Place<K, V>, FIRST>,
+    entries: Segmented<Place<K, V, Align>, FIRST>,
     len: NoPoison<u32>,
 }
 
 /// Open addressing: a slot holds half of a hash, and an entry's position plus one.
 type Table = Box<[AtomicU64]>;
 
-/// On cache lines of its own, so that no entry takes one more than it fills.
+struct Place<K, V, Align> {
+    entry: OnceLock<Entry<K, V>>,
+    _align: [Align; 0],
+}
+
+/// Aligns entries that are looked at often, so that none takes one line more than it fills.
 #[repr(align(64))]
-struct Place<K, V>(OnceLock<Entry<K, V>>);
+pub(crate) struct CacheLine;
+
+/// Aligns entries of which there are many, and which are rarely looked at.
+pub(crate) struct SideBySide;
 
 pub(crate) struct Entry<K, V> {
     pub(crate) hash: u64,
@@ -45,11 +53,19 @@ pub(crate) struct Entry<K, V> {
     pub(crate) value: V,
 }
 
+/// What became of an entry.
+pub(crate) enum Inserted<'a, K, V> {
+    /// It was there already.
+    Before(&'a Entry<K, V>),
+    Now(&'a Entry<K, V>),
+    NoRoom,
+}
+
 /// Where an entry stands in its map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position(u32);
 
-impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
+impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
     pub(crate) const fn new() -> Self {
         Self {
             tables: [const { OnceLock::new() }; TABLES],
@@ -89,7 +105,7 @@ impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
 
     #[inline(always)]
     pub(crate) fn at(&self, position: Position) -> Option<&Entry<K, V>> {
-        self.entries.get(position.0)?.0.get()
+        self.entries.get(position.0)?.entry.get()
     }
 
     /// Inserts, unless the key is there already: the first one in wins.
@@ -101,10 +117,37 @@ impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
         if let Some(there) = self.get(hash, |known| *known == key) {
             return there;
         }
+        self.push(&mut len, hash, key, value)
+    }
+
+    /// Inserts one more, if there are fewer than `most` and none that `is_key` knows.
+    pub(crate) fn insert_within(
+        &self,
+        most: usize,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        make: impl FnOnce() -> (K, V),
+    ) -> Inserted<'_, K, V> {
+        let mut len = self.len.lock();
+        if let Some((_, entry)) = self.get(hash, is_key) {
+            return Inserted::Before(entry);
+        }
+        if *len as usize >= most {
+            return Inserted::NoRoom;
+        }
+        let (key, value) = make();
+        Inserted::Now(self.push(&mut len, hash, key, value).1)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        *self.len.lock() as usize
+    }
+
+    fn push(&self, len: &mut u32, hash: u64, key: K, value: V) -> (Position, &Entry<K, V>) {
         let table = self.table_for_one_more_than(*len);
         let position = Position(*len);
         let place = self.entries.get_or_grow(position.0);
-        let entry = place.0.get_or_init(|| Entry { hash, key, value });
+        let entry = place.entry.get_or_init(|| Entry { hash, key, value });
         put(table, position, hash);
         *len += 1;
         (position, entry)
@@ -131,9 +174,12 @@ impl<K, V, const FIRST: usize> OnceMap<K, V, FIRST> {
     }
 }
 
-impl<K, V> Default for Place<K, V> {
+impl<K, V, Align> Default for Place<K, V, Align> {
     fn default() -> Self {
-        Self(OnceLock::new())
+        Self {
+            entry: OnceLock::new(),
+            _align: [],
+        }
     }
 }
 

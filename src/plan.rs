@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
 use crate::gatherer::Gatherer;
-use crate::labels::{LabelBuf, LabelKey, decode};
+use crate::labels::{LabelBuf, LabelKey, LabelNames};
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
 
@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     /// What each field is.
     pub(crate) fields: FieldPlan,
     /// Keys by slot: the callsite's own labels, then the inherited ones.
-    label_keys: Box<[Arc<str>]>,
+    label_names: LabelNames,
     /// The inherited labels, in the layer's order.
     inherited: Box<[Inherited]>,
     /// Which own labels are given to everything inside, as (slot, position in
@@ -76,7 +76,12 @@ impl Plan {
         if let Some(rare) = &recorded.rare {
             self.document(rare, catalog);
             for rejected in &rare.rejected {
-                self.reject(rejected, catalog);
+                let Rejected {
+                    measure,
+                    reason,
+                    shown,
+                } = rejected;
+                self.reject(*measure, *reason, catalog, || shown.clone());
             }
         }
         if recorded.samples.is_empty() {
@@ -160,12 +165,9 @@ impl Plan {
         let planned = &self.measures[usize::from(measure)];
         match self.admit(measure, key, catalog) {
             Some(Admitted::Overflow(_)) if planned.reading != Reading::Amount => {
-                let rejected = Rejected {
-                    measure,
-                    reason: Reason::LevelOverflow,
-                    shown: value.to_string(),
-                };
-                self.reject(&rejected, catalog);
+                self.reject(measure, Reason::LevelOverflow, catalog, || {
+                    value.to_string()
+                });
             }
             Some(admitted) => planned.reading.add(admitted.series(), value),
             None => {}
@@ -174,43 +176,48 @@ impl Plan {
 
     /// Finds the series in the catalog, and remembers the way unless it leads
     /// to the overflow series: the ways there are without bound.
-    fn admit(&self, measure: u8, key: LabelKey<'_>, catalog: &Catalog) -> Option<Admitted> {
+    fn admit(&self, measure: u8, key: LabelKey<'_>, catalog: &Catalog) -> Option<Admitted<'_>> {
         let planned = &self.measures[usize::from(measure)];
         let target = match planned.unit_conflict.get() {
             Some(tally) => Err(tally),
             None => planned.target.as_ref(),
         };
-        let labels = decode(key.words, |slot| self.label_key(slot));
-        let admitted = target
-            .map_err(Arc::clone)
-            .and_then(|metric| catalog.admit(metric, labels));
-        match admitted {
-            Ok(Admitted::Overflow(series)) => Some(Admitted::Overflow(series)),
+        let labels = self.label_names.of(key.words);
+        match target.and_then(|metric| catalog.admit(metric, labels)) {
             Ok(admitted) => {
-                let (_, route) = self.routes.insert(key);
-                route.set_series(measure, admitted.series());
+                if !matches!(admitted, Admitted::Overflow(_)) {
+                    let (_, route) = self.routes.insert(key);
+                    route.set_series(measure, admitted.series());
+                }
                 Some(admitted)
             }
             Err(tally) => {
-                catalog.reject(&tally);
+                catalog.reject(tally);
                 None
             }
         }
     }
 
     #[cold]
-    fn reject(&self, rejected: &Rejected, catalog: &Catalog) {
-        let tally = match &self.measures[usize::from(rejected.measure)].target {
+    fn reject(
+        &self,
+        measure: u8,
+        reason: Reason,
+        catalog: &Catalog,
+        shown: impl FnOnce() -> String,
+    ) {
+        if let Some(tally) = self.fields.rejects(measure, reason) {
+            return tally.add_one();
+        }
+        let tally = match &self.measures[usize::from(measure)].target {
             Ok(metric) => {
-                let detail = || rejected.shown.clone();
-                let (name, location) = (metric.name(), self.location);
-                catalog
-                    .problems()
-                    .list(rejected.reason, name, location, detail)
+                let (name, problems) = (metric.name(), catalog.problems());
+                problems.list(reason, name, self.location, shown)
             }
             Err(tally) => Arc::clone(tally),
         };
         catalog.reject(&tally);
+        self.fields.set_rejects(measure, reason, tally);
     }
 
     #[cold]
@@ -236,13 +243,6 @@ impl Plan {
             if is_named(planned, metric) {
                 let _ = planned.unit_conflict.set(Arc::clone(tally));
             }
-        }
-    }
-
-    fn label_key(&self, slot: u8) -> Arc<str> {
-        match self.label_keys.get(usize::from(slot)) {
-            Some(key) => Arc::clone(key),
-            None => "outcome".into(),
         }
     }
 }

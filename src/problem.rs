@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tracing_core::Metadata;
 
@@ -233,16 +233,37 @@ pub(crate) struct Problems(NoPoison<BTreeMap<Key, Arc<Tally>>>);
 type Key = (Location, Arc<str>, Reason);
 
 /// The count of one problem.
-#[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) reason: Reason,
     detail: Arc<str>,
     count: AtomicU64,
+    /// What else counts it, once that is known: nothing, or our own metric.
+    also: OnceLock<Option<CountAlso>>,
 }
+
+type CountAlso = Box<dyn Fn() + Send + Sync>;
 
 impl Tally {
     pub(crate) fn add_one(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
+        if let Some(Some(count)) = self.also.get() {
+            count();
+        }
+    }
+
+    /// Calls this, too, for each that is added from now on. The first one stays.
+    pub(crate) fn count_also(&self, make: impl FnOnce() -> Option<CountAlso>) {
+        self.also.get_or_init(make);
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tally")
+            .field("reason", &self.reason)
+            .field("detail", &self.detail)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }
 
@@ -263,6 +284,7 @@ impl Problems {
                     reason,
                     detail: detail().into(),
                     count: AtomicU64::new(0),
+                    also: OnceLock::new(),
                 })
             });
         Arc::clone(tally)

@@ -1,10 +1,10 @@
 //! However many series are hot, each has its place on a thread, and a thread takes memory
 //! for those only that it measures itself.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -13,28 +13,6 @@ use tracing::{Dispatch, dispatcher, info};
 use tracing_meter::{HandOver, Handle, Instrument, Labels, Sink};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
-
-struct CountBytes;
-
-thread_local!(static ALLOCATED: Cell<usize> = const { Cell::new(0) });
-
-#[global_allocator]
-static ALLOCATOR: CountBytes = CountBytes;
-
-#[allow(unsafe_code, reason = "an allocator cannot be without")]
-// SAFETY: passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for CountBytes {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATED.try_with(|bytes| bytes.set(bytes.get() + layout.size()));
-        // SAFETY: as the caller says.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller says.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
 
 /// A sink that is read, and counts how often one of its handles was called.
 #[derive(Clone, Default)]
@@ -104,13 +82,7 @@ fn observe(series: u64) {
 fn elsewhere(code: impl FnOnce() + Send) -> usize {
     let dispatch = dispatcher::get_default(Dispatch::clone);
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            dispatcher::with_default(&dispatch, || {
-                let before = ALLOCATED.get();
-                code();
-                ALLOCATED.get() - before
-            })
-        });
+        let thread = scope.spawn(|| dispatcher::with_default(&dispatch, || allocator::bytes(code)));
         thread.join().unwrap()
     })
 }

@@ -75,9 +75,10 @@ impl Otel {
         OtelSink::new(self.provider.clone())
     }
 
-    /// What a reader does now and then: only after the first time counts are gathered.
+    /// What a reader does now and then, on its own thread: only after the first time counts
+    /// are gathered.
     pub(crate) fn collect(&self) {
-        self.reader.collect_now();
+        std::thread::scope(|scope| _ = scope.spawn(|| self.reader.collect_now()));
     }
 
     /// Asserts that everything has arrived.

@@ -290,7 +290,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::labels::{LabelValue, decode};
+    use crate::labels::LabelValue;
+    use crate::labels::entry::decode;
 
     fn buffer() -> LabelBuf {
         let seed = Seed::random();

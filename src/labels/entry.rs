@@ -14,7 +14,7 @@ pub(super) const BOOL: u8 = 3;
 pub(super) const WORD: usize = 8;
 
 /// Stored labels under the names that `key` gives to the slots.
-pub(crate) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
+pub(super) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
     let labels = entries(stored)
         .map(|entry| Label {
             key: key(slot_of(entry)),
@@ -80,6 +80,26 @@ pub(super) fn short_word(text: &[u8]) -> u64 {
 #[inline(always)]
 pub(super) fn word_of(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+}
+
+/// Whether an entry holds this value.
+pub(super) fn is_value(entry: &[u64], value: &LabelValue) -> bool {
+    let tag = entry[0] >> 8 & 0xFF;
+    let is_word = |of: u8, word: u64| tag == u64::from(of) && entry[1] == word;
+    match value {
+        LabelValue::Str(text) => {
+            let words = text.as_bytes().chunks(WORD).map(|chunk| match chunk.len() {
+                WORD => word_of(chunk),
+                _ => short_word(chunk),
+            });
+            tag == u64::from(STR)
+                && text_len(entry[0]) == text.len()
+                && words.zip(&entry[1..]).all(|(word, stored)| word == *stored)
+        }
+        LabelValue::I64(value) => is_word(I64, value.cast_unsigned()),
+        LabelValue::F64(value) => is_word(F64, value.to_bits()),
+        LabelValue::Bool(value) => is_word(BOOL, u64::from(*value)),
+    }
 }
 
 pub(super) fn decode_value(entry: &[u64]) -> LabelValue {

@@ -51,6 +51,24 @@ struct Tags([AtomicU16; BLOCK]);
 
 type Slots = [OpenSpan; BLOCK];
 
+/// A slot of a block that stays.
+#[derive(Clone, Copy)]
+pub(super) struct Near<'a> {
+    pub(super) open: &'a OpenSpan,
+    tag: &'a AtomicU16,
+    /// What the tag says if its span stands there.
+    ours: u16,
+}
+
+/// What is known of a span that closes.
+pub(super) enum Closing<'a> {
+    /// Nothing: it is not measured.
+    Ordinary,
+    Near(Near<'a>),
+    /// It has to be looked for.
+    Apart,
+}
+
 /// Spans for which there is no place, by id: another registry may give any ids.
 #[derive(Default)]
 struct Elsewhere {
@@ -90,11 +108,20 @@ impl SpanTable {
         self.with(id, |_| ()).is_some()
     }
 
+    /// The slot of a span that opens, if it is one that stays and is free. Else it is to be
+    /// inserted.
+    #[inline(always)]
+    pub(super) fn free(&self, id: u64) -> Option<Near<'_>> {
+        let place = Place::of(id);
+        let near = self.near(place)?.slot(place);
+        (near.tag.load(Ordering::Relaxed) & OURS == 0).then_some(near)
+    }
+
     /// Adds a span that opens.
     ///
     /// Another one may stand in its place: in the registry that is one whose close was not
     /// seen, because somebody held the layer back. `make_room` may close it.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn insert(
         &self,
         id: u64,
@@ -102,37 +129,51 @@ impl SpanTable {
         make_room: impl FnOnce(u64),
     ) {
         let place = Place::of(id);
-        if let Some(block) = self.near(place)
-            && block.tags.get(place) & OURS == 0
-        {
-            return block.put(place, OURS, fill);
+        let tag = self.tag(place);
+        if tag & OURS != 0 {
+            let generation = u64::from(tag & !OURS);
+            let there = SpanPlace {
+                generation,
+                ..place.0
+            };
+            make_room(there.id());
         }
-        self.insert_apart(id, place, fill, make_room);
+        if place.is_elsewhere() || self.tag(place) & OURS != 0 {
+            self.elsewhere.insert(id, fill);
+        } else {
+            self.put(place, OURS, fill);
+        }
     }
 
-    /// Whether anything may be known of a span: if not, it is an ordinary one.
+    /// What is known of a span that closes.
     #[inline(always)]
-    pub(super) fn may_know(&self, id: u64) -> bool {
+    pub(super) fn closing(&self, id: u64) -> Closing<'_> {
         let place = Place::of(id);
-        let is_known = match self.near(place) {
-            Some(block) => block.tags.get(place) != FREE,
-            None => place.near().is_none(),
-        };
-        is_known || !self.elsewhere.is_empty()
+        let near = self.near(place).map(|block| block.slot(place));
+        let tag = near.map_or(FREE, |near| near.tag.load(Ordering::Relaxed));
+        match near {
+            Some(near) if tag == near.ours => Closing::Near(near),
+            _ if tag == FREE && place.near().is_some() && self.elsewhere.is_empty() => {
+                Closing::Ordinary
+            }
+            _ => Closing::Apart,
+        }
     }
 
     /// Removes a span that closes, after a call with it if it is measured.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn close<R>(&self, id: u64, call: impl FnOnce(&OpenSpan) -> R) -> Option<R> {
         let place = Place::of(id);
-        if let Some(block) = self.near(place)
-            && block.tags.get(place) == place.tag(OURS)
-        {
-            let called = call(&block.slots[place.at()]);
-            block.clear(place);
-            return Some(called);
+        let tag = self.tag(place);
+        let called = self.with(id, call);
+        if tag != place.tag(OURS) && tag != place.tag(PASSED) {
+            self.elsewhere.remove(id);
+        } else if let Some(block) = self.near(place) {
+            block.slot(place).release();
+        } else if let Some(far) = self.far(place) {
+            far.clear(place);
         }
-        self.close_apart(id, place, call)
+        called
     }
 
     /// The measured span around this one, if that was looked for before.
@@ -188,54 +229,11 @@ impl SpanTable {
         self.elsewhere.with(id, call)
     }
 
-    /// Far, elsewhere, for the first time, or where another one stands.
-    #[inline(never)]
-    fn insert_apart(
-        &self,
-        id: u64,
-        place: Place,
-        fill: impl FnOnce(&OpenSpan),
-        make_room: impl FnOnce(u64),
-    ) {
-        let tag = self.tag(place);
-        if tag & OURS != 0 {
-            let generation = u64::from(tag & !OURS);
-            let there = SpanPlace {
-                generation,
-                ..place.0
-            };
-            make_room(there.id());
-        }
-        if place.is_elsewhere() || self.tag(place) & OURS != 0 {
-            self.elsewhere.insert(id, fill);
-        } else {
-            self.put(place, OURS, fill);
-        }
-    }
-
-    #[inline(never)]
-    fn close_apart<R>(
-        &self,
-        id: u64,
-        place: Place,
-        call: impl FnOnce(&OpenSpan) -> R,
-    ) -> Option<R> {
-        let tag = self.tag(place);
-        let called = self.with(id, call);
-        if tag != place.tag(OURS) && tag != place.tag(PASSED) {
-            self.elsewhere.remove(id);
-        } else if let Some(block) = self.near(place) {
-            block.clear(place);
-        } else if let Some(far) = self.far(place) {
-            far.clear(place);
-        }
-        called
-    }
-
     fn put(&self, place: Place, mark: u16, fill: impl FnOnce(&OpenSpan)) {
         if let Some(near) = place.near() {
-            let block = self.near[near].get_or_init(Box::default);
-            block.put(place, mark, fill);
+            let near = self.near[near].get_or_init(Box::default).slot(place);
+            fill(near.open);
+            near.tag.store(place.tag(mark), Ordering::Release);
         } else {
             let far = self.far.get_or_grow(place.thread());
             far.get_or_init(Box::default).put(place, mark, fill);
@@ -327,15 +325,27 @@ impl Place {
 
 impl Block {
     #[inline(always)]
-    fn put(&self, place: Place, mark: u16, fill: impl FnOnce(&OpenSpan)) {
-        fill(&self.slots[place.at()]);
-        self.tags.set(place, place.tag(mark));
+    fn slot(&self, place: Place) -> Near<'_> {
+        Near {
+            open: &self.slots[place.at()],
+            tag: &self.tags.0[place.at()],
+            ours: place.tag(OURS),
+        }
+    }
+}
+
+impl Near<'_> {
+    /// Lets the span in, whose slot is filled.
+    #[inline(always)]
+    pub(super) fn occupy(self) {
+        self.tag.store(self.ours, Ordering::Release);
     }
 
+    /// Lets the span out.
     #[inline(always)]
-    fn clear(&self, place: Place) {
-        self.slots[place.at()].clear();
-        self.tags.set(place, FREE);
+    pub(super) fn release(self) {
+        self.open.clear();
+        self.tag.store(FREE, Ordering::Release);
     }
 }
 

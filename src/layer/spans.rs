@@ -9,10 +9,11 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::debts::Debts;
 use super::open_span::{
-    FAILED, LABELS_APART, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, PANICKED, TIMED,
+    FAILED, LABELS_APART, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, Outer, PANICKED, TIMED,
 };
-use super::span_table::SpanTable;
+use super::span_table::{Closing, Near, SpanTable};
 use crate::clock::Clock;
+use crate::labels::LabelBuf;
 use crate::meter::{Meter, PlanPosition};
 use crate::plan::{CodePlace, InFlight, KeptSeries, Outcome, Plan, Recorded, Route, RoutePosition};
 use crate::reentrancy::is_inside_a_sink;
@@ -81,24 +82,23 @@ impl Spans {
         let in_flight = plan.measure_opened(early, &self.meter.catalog);
         let id = id.into_u64();
         let marks = opening_marks(plan, &recorded);
-        let fill = |open: &OpenSpan| {
-            open.set_outer(outer);
-            match in_flight {
-                InFlight::On(route) => {
-                    open.fill(position, route, opened, marks | ON_ROUTE);
-                    if inherited.is_some() || recorded.labels.has_outcome() {
-                        open.keep_labels(&recorded.labels);
-                    }
-                }
-                InFlight::Kept(series) => {
-                    open.fill(position, RoutePosition::NONE, opened, marks);
-                    open.keep_in_flight(series);
-                    open.keep_labels(&recorded.labels);
-                }
-            }
+        let keeps_labels = inherited.is_some() || recorded.labels.has_outcome();
+        let opening = Opening {
+            position,
+            outer,
+            opened,
+            marks,
+            in_flight,
+            labels: &recorded.labels,
+            keeps_labels,
         };
-        let end_unseen = |there| self.end_unseen(there, ctx);
-        self.table.insert(id, fill, end_unseen);
+        if let Some(near) = self.table.free(id) {
+            opening.fill(near.open);
+            near.occupy();
+        } else {
+            let end_unseen = |there| self.end_unseen(there, ctx);
+            self.table.insert(id, |open| opening.fill(open), end_unseen);
+        }
     }
 
     #[inline]
@@ -175,31 +175,42 @@ impl Spans {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let id = id.into_u64();
-        if self.table.may_know(id) {
-            self.close_known(id, ctx);
+        match self.table.closing(id) {
+            Closing::Ordinary => {}
+            Closing::Near(near) => self.close_near(near, id, ctx),
+            Closing::Apart => self.close_apart(id, ctx),
         }
     }
 
     #[inline(never)]
-    fn close_known<S>(&self, id: u64, ctx: &Context<'_, S>)
+    fn close_near<S>(&self, near: Near<'_>, id: u64, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let closed = self.table.close(id, |open| {
-            if let Some(plan) = self.meter.plan_at(open.plan()) {
-                self.close_one((open, plan), id, ctx);
-            }
-        });
+        self.close_one(near.open, id, ctx);
+        near.release();
+        self.debts.pay_outside_a_sink();
+    }
+
+    #[inline(never)]
+    fn close_apart<S>(&self, id: u64, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let closed = self.table.close(id, |open| self.close_one(open, id, ctx));
         if closed.is_some() {
             self.debts.pay_outside_a_sink();
         }
     }
 
     #[inline(always)]
-    fn close_one<S>(&self, (open, plan): (&OpenSpan, &Plan), id: u64, ctx: &Context<'_, S>)
+    fn close_one<S>(&self, open: &OpenSpan, id: u64, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
+        let Some(plan) = self.meter.plan_at(open.plan()) else {
+            return;
+        };
         if is_inside_a_sink() {
             self.meter.reject_reentrant(plan);
             return self.debts.add(in_flight(plan, open));
@@ -313,6 +324,44 @@ impl Spans {
             self.clock.now()
         } else {
             0
+        }
+    }
+}
+
+/// What a span has when it opens.
+struct Opening<'a> {
+    position: PlanPosition,
+    outer: Outer,
+    opened: u64,
+    marks: u8,
+    in_flight: InFlight,
+    labels: &'a LabelBuf,
+    /// Whether they are others than those of the route.
+    keeps_labels: bool,
+}
+
+impl Opening<'_> {
+    #[inline(always)]
+    fn fill(self, open: &OpenSpan) {
+        let Self {
+            position,
+            opened,
+            marks,
+            ..
+        } = self;
+        open.set_outer(self.outer);
+        match self.in_flight {
+            InFlight::On(route) => {
+                open.fill(position, route, opened, marks | ON_ROUTE);
+                if self.keeps_labels {
+                    open.keep_labels(self.labels);
+                }
+            }
+            InFlight::Kept(series) => {
+                open.fill(position, RoutePosition::NONE, opened, marks);
+                open.keep_in_flight(series);
+                open.keep_labels(self.labels);
+            }
         }
     }
 }

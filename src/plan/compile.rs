@@ -11,6 +11,7 @@ use super::{CodePlace, Moments, Plan, PlannedMeasure};
 use crate::catalog::Catalog;
 use crate::convention::{Measure, Reading, Recipe, Source};
 use crate::kind::Kind;
+use crate::labels::LabelNames;
 use crate::problem::{Location, Reason};
 
 mod labels;
@@ -74,8 +75,13 @@ pub(crate) fn compile(
             roles: compiler.fields.into_iter().map(FieldRole::from).collect(),
             docs,
             label_limit: rules.limit,
+            rejects: compiler
+                .measures
+                .iter()
+                .map(|_| Default::default())
+                .collect(),
         },
-        label_keys,
+        label_names: LabelNames::new(label_keys),
         inherited,
         carried,
         measures: compiler.measures.into(),

@@ -1,6 +1,6 @@
 //! What each field of a callsite is, and what an event or span recorded there.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 use tracing_core::field::{Field, Visit};
@@ -9,7 +9,7 @@ use crate::convention::Says;
 use crate::cut::format_cut;
 use crate::kind::Kind;
 use crate::labels::{LabelBuf, OUTCOME, Seed};
-use crate::problem::Reason;
+use crate::problem::{Reason, Tally};
 use crate::value::{ReadField, Value, Visitor, measurement};
 
 /// The roles of a callsite's fields, by their index.
@@ -18,7 +18,18 @@ pub(crate) struct FieldPlan {
     pub(super) docs: Box<[PlannedDoc]>,
     /// The longest text of a label, in bytes.
     pub(crate) label_limit: usize,
+    /// Where rejected values are counted, by measure and reason, once one was listed: the
+    /// next one is neither shown nor looked for.
+    pub(super) rejects: Box<[[OnceLock<Arc<Tally>>; VALUE_REASONS.len()]]>,
 }
+
+/// Why a value is rejected.
+pub(super) const VALUE_REASONS: [Reason; 4] = [
+    Reason::NotANumber,
+    Reason::NotFinite,
+    Reason::Negative,
+    Reason::LevelOverflow,
+];
 
 /// What one event or span recorded.
 pub(crate) struct Recorded {
@@ -92,13 +103,28 @@ impl FieldPlan {
         record(&mut Visitor(Reader { plan, recorded }));
     }
 
+    pub(super) fn rejects(&self, measure: u8, reason: Reason) -> Option<&Arc<Tally>> {
+        self.rejects_place(measure, reason)?.get()
+    }
+
+    pub(super) fn set_rejects(&self, measure: u8, reason: Reason, tally: Arc<Tally>) {
+        if let Some(place) = self.rejects_place(measure, reason) {
+            let _ = place.set(tally);
+        }
+    }
+
+    fn rejects_place(&self, measure: u8, reason: Reason) -> Option<&OnceLock<Arc<Tally>>> {
+        let at = VALUE_REASONS.iter().position(|known| *known == reason)?;
+        self.rejects.get(usize::from(measure))?.get(at)
+    }
+
     #[cold]
     fn read_several(&self, roles: &Roles, value: &Value<'_>, recorded: &mut Recorded) {
         if let Some(slot) = roles.label {
             recorded.labels.set(slot, value, self.label_limit);
         }
         for (measure, takes) in &roles.measures {
-            recorded.sample(*measure, *takes, value);
+            recorded.sample(self, *measure, *takes, value);
         }
         if let Some(doc) = roles.doc
             && self.docs[usize::from(doc)].said.get().is_none()
@@ -129,15 +155,18 @@ impl Recorded {
     }
 
     #[inline(always)]
-    fn sample(&mut self, measure: u8, takes: Kind, value: &Value<'_>) {
+    fn sample(&mut self, plan: &FieldPlan, measure: u8, takes: Kind, value: &Value<'_>) {
         match measurement(takes, value) {
             Ok(sample) => self.samples.push((measure, sample)),
-            Err(reason) => self.reject(measure, reason, value),
+            Err(reason) => self.reject(plan, measure, reason, value),
         }
     }
 
     #[cold]
-    fn reject(&mut self, measure: u8, reason: Reason, value: &Value<'_>) {
+    fn reject(&mut self, plan: &FieldPlan, measure: u8, reason: Reason, value: &Value<'_>) {
+        if let Some(tally) = plan.rejects(measure, reason) {
+            return tally.add_one();
+        }
         let shown = format!("`{}`{}", format_cut(value, MAX_SHOWN), value.how_recorded());
         let rejected = Rejected {
             measure,
@@ -165,7 +194,7 @@ impl ReadField for Reader<'_> {
         if let FieldRole::Label(slot) = role {
             recorded.labels.set(*slot, value, plan.label_limit);
         } else if let FieldRole::Measure(measure, takes) = role {
-            recorded.sample(*measure, *takes, value);
+            recorded.sample(plan, *measure, *takes, value);
         } else if let FieldRole::Several(roles) = role {
             plan.read_several(roles, value, recorded);
         }

@@ -1,28 +1,33 @@
 //! All series of one instrument, under a cap.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::Series;
 use crate::instrument::Instrument;
-use crate::labels::{Label, LabelValue, Labels};
-use crate::no_poison::NoPoison;
+use crate::labels::{Label, LabelSet, LabelValue, Labels};
+use crate::once_map::{Inserted, OnceMap, SideBySide};
 use crate::sink::Sinks;
 
 /// All series of one instrument.
+///
+/// Looking for one takes no lock and allocates nothing: over the cap that is done for each
+/// measurement, because there is no bound to the labels that could be remembered.
 pub(crate) struct SeriesSet {
     sinks: Arc<Sinks>,
     cap: usize,
-    known: NoPoison<HashMap<Labels, Arc<Series>>>,
+    known: OnceMap<Arc<Series>, (), 8, SideBySide>,
+    /// Set once it is: series are never removed.
+    is_full: AtomicBool,
     overflow: OnceLock<Arc<Series>>,
 }
 
 /// What became of a set of labels.
-pub(crate) enum Admitted {
-    Known(Arc<Series>),
-    New(Arc<Series>),
+pub(crate) enum Admitted<'a> {
+    Known(&'a Arc<Series>),
+    New(&'a Arc<Series>),
     /// Over the cap: the series that stands for all further ones.
-    Overflow(Arc<Series>),
+    Overflow(&'a Arc<Series>),
 }
 
 impl SeriesSet {
@@ -30,35 +35,49 @@ impl SeriesSet {
         Self {
             sinks: Arc::clone(sinks),
             cap,
-            known: NoPoison::default(),
+            known: OnceMap::new(),
+            is_full: AtomicBool::new(false),
             overflow: OnceLock::new(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.known.lock().len()
+        self.known.len()
     }
 
-    pub(crate) fn admit(&self, instrument: &Arc<Instrument>, labels: Labels) -> Admitted {
-        let mut known = self.known.lock();
-        if let Some(series) = known.get(&labels) {
-            return Admitted::Known(Arc::clone(series));
+    pub(crate) fn admit(&self, instrument: &Arc<Instrument>, labels: LabelSet<'_>) -> Admitted<'_> {
+        let hash = labels.hash();
+        let is_key = |series: &Arc<Series>| labels.is(&series.labels);
+        if let Some((_, known)) = self.known.get(hash, is_key) {
+            return Admitted::Known(&known.key);
         }
-        if known.len() >= self.cap {
-            drop(known);
+        if self.is_full.load(Ordering::Relaxed) {
             return Admitted::Overflow(self.overflow(instrument));
         }
-        let series = Series::new(instrument, labels.clone(), &self.sinks);
-        known.insert(labels, Arc::clone(&series));
-        Admitted::New(series)
+        let new = || (Series::new(instrument, labels.to_labels(), &self.sinks), ());
+        match self.known.insert_within(self.cap, hash, is_key, new) {
+            Inserted::Before(known) => Admitted::Known(&known.key),
+            Inserted::Now(new) => Admitted::New(&new.key),
+            Inserted::NoRoom => {
+                self.is_full.store(true, Ordering::Relaxed);
+                Admitted::Overflow(self.overflow(instrument))
+            }
+        }
     }
 
-    fn overflow(&self, instrument: &Arc<Instrument>) -> Arc<Series> {
-        let series = self.overflow.get_or_init(|| {
+    fn overflow(&self, instrument: &Arc<Instrument>) -> &Arc<Series> {
+        self.overflow.get_or_init(|| {
             let key = "otel.metric.overflow".into();
             let labels = Labels::new(vec![Label::new(&key, LabelValue::Bool(true))]);
             Series::new(instrument, labels, &self.sinks)
-        });
-        Arc::clone(series)
+        })
+    }
+}
+
+impl<'a> Admitted<'a> {
+    pub(crate) const fn series(&self) -> &'a Arc<Series> {
+        match self {
+            Self::Known(series) | Self::New(series) | Self::Overflow(series) => series,
+        }
     }
 }

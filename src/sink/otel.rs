@@ -73,13 +73,14 @@ impl Sink for OtelSink {
         match builder.find(instrument, labels, builder.can_bind && may_log()) {
             Found::Here(built) => built.series(labels, builder.can_bind),
             Found::Early(early) => early.built_in_time(),
-            // This collection may have asked for what is early before.
-            Found::Unheard(early) if has_collected() => early.built_apart(),
-            Found::Unheard(early) if builder.is_gathered.load(Ordering::Relaxed) => {
+            // If this thread is inside a collection, that asks for nothing more.
+            Found::Unheard(early)
+                if builder.is_gathered.load(Ordering::Relaxed) && !has_collected() =>
+            {
                 builder.bind_early_soon();
                 early
             }
-            Found::Unheard(early) => early.built_apart(),
+            Found::Unheard(early) => early.bound(),
         }
     }
 

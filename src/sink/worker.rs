@@ -50,6 +50,11 @@ impl Worker {
         }
     }
 
+    /// Whether a job takes long for which somebody has waited.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.in_vain.load(Ordering::Relaxed) > 0
+    }
+
     /// Runs a job on another thread, and waits until it is done.
     pub(super) fn run_apart(job: impl Fn() + Sync) {
         let unheard = || with_default(&Dispatch::none(), &job);

@@ -52,10 +52,16 @@ impl Early {
         self.or_built()
     }
 
-    /// The series itself, of an instrument that is built, although the worker may be
-    /// stuck.
-    pub(super) fn built_apart(self: Arc<Self>) -> Arc<dyn Handle> {
-        Worker::run_apart(|| self.build());
+    /// The series itself, of an instrument that is built. Where the worker is stuck, which
+    /// waits for a collection then, another thread binds it.
+    pub(super) fn bound(self: Arc<Self>) -> Arc<dyn Handle> {
+        if !self.builder.worker.is_stuck() {
+            let early = Arc::clone(&self);
+            self.builder.worker.run(move || early.build());
+        }
+        if self.built.get().is_none() {
+            Worker::run_apart(|| self.build());
+        }
         self.or_built()
     }
 
