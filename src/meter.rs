@@ -87,6 +87,8 @@ impl Meter {
         Some((position, compiled))
     }
 
+    /// The plan is there when the outcomes of its spans are heard, and not before: another
+    /// thread would not wait for that.
     #[cold]
     fn compile<'a>(
         &self,
@@ -94,14 +96,15 @@ impl Meter {
         callsite: &'a Callsite,
     ) -> &'a Plan {
         let Self { rules, catalog, .. } = self;
-        let compile = || compile(metadata, &callsite.recipe, rules, catalog);
-        let plan = callsite.plan.get_or_init(compile);
-        if plan.moments.have_outcome() {
-            let has_changed = self.span_places.has_changed();
-            let subscriber = || self.home.get();
-            self.level_hint.want_outcomes(has_changed, subscriber);
-        }
-        plan
+        callsite.plan.get_or_init(|| {
+            let plan = compile(metadata, &callsite.recipe, rules, catalog);
+            if plan.moments.have_outcome() {
+                let has_changed = || self.span_places.has_changed();
+                let subscriber = || self.home.get();
+                self.level_hint.want_outcomes(has_changed, subscriber);
+            }
+            plan
+        })
     }
 
     /// The plan that was found before.

@@ -7,10 +7,11 @@ mod support;
 use lines::Lines;
 use support::under;
 use tracing::field::Empty;
-use tracing::span::{Attributes, Id, Record};
+use tracing::span::{Attributes, EnteredSpan, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{
-    Dispatch, Event, Level, Metadata, Subscriber, debug, error, event, info, info_span, trace,
+    Dispatch, Event, Level, Metadata, Subscriber, debug, debug_span, error, event, info, info_span,
+    instrument, trace,
 };
 use tracing_core::span::Current;
 use tracing_meter::{MemorySink, MeterLayer};
@@ -163,6 +164,34 @@ fn an_env_filter_on_the_layer_chooses_by_target_level_and_span_field() {
     let tenant = |name| memory.snapshot().value("by_field", &[("tenant", name)]);
     assert_eq!((tenant("acme"), tenant("other")), (Some(1.0), None));
     assert_eq!(memory.snapshot().samples("jobs", &[]), [1.0, -1.0]);
+}
+
+#[test]
+fn a_span_that_a_filter_hides_from_the_layer_hides_none_of_those_around_it() {
+    #[instrument(err, fields(calls.work = Empty))]
+    fn leaves_a_hidden_span_entered(entered: &mut Option<EnteredSpan>) -> Result<(), &str> {
+        *entered = Some(debug_span!("hidden").entered());
+        Err("boom")
+    }
+    let memory = MemorySink::new();
+    let builder = tracing_meter::builder().sink(memory.clone());
+    let meter = builder.inherited_labels(["tenant"]).build().unwrap();
+    let subscriber = Registry::default()
+        .with(quiet_fmt("trace"))
+        .with(meter.with_filter(LevelFilter::INFO));
+    under(subscriber, || {
+        let _outer = info_span!("outer", tenant = "acme").entered();
+        let _hidden = debug_span!("hidden").entered();
+        info!(monotonic_counter.n = 1);
+        drop(info_span!("job", calls.done = Empty));
+        leaves_a_hidden_span_entered(&mut None).unwrap_err();
+    });
+    let measured = memory.snapshot();
+    assert_eq!(measured.value("n", &[("tenant", "acme")]), Some(1.0));
+    for (metric, outcome) in [("done", "ok"), ("work", "error")] {
+        let labels = [("tenant", "acme"), ("outcome", outcome)];
+        assert_eq!(measured.value(metric, &labels), Some(1.0), "{metric}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tracing_core::span::{Attributes, Id};
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::open_span::{OpenSpan, Outer};
 use super::spans::Spans;
@@ -27,7 +27,7 @@ impl Spans {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         if self.inherits() {
-            let innermost = self.innermost(event_span(event, ctx), ctx);
+            let innermost = self.innermost(event.parent(), event.is_contextual(), ctx);
             self.inherit(plan, innermost, ctx, labels);
         }
     }
@@ -67,11 +67,8 @@ impl Spans {
         if !self.inherits() {
             return Outer::Unknown;
         }
-        let parent = match attrs.parent() {
-            None if attrs.is_contextual() => ctx.current_span().id().map(Id::into_u64),
-            parent => parent.map(Id::into_u64),
-        };
-        self.innermost(parent, ctx).into()
+        let innermost = self.innermost(attrs.parent(), attrs.is_contextual(), ctx);
+        innermost.into()
     }
 
     /// The measured span around one that is open, if labels are inherited.
@@ -96,7 +93,7 @@ impl Spans {
     ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let innermost = self.innermost(event_span(event, ctx), ctx);
+        let innermost = self.innermost(event.parent(), event.is_contextual(), ctx);
         self.each_outwards(innermost, ctx, call);
     }
 
@@ -148,51 +145,76 @@ impl Spans {
         }
     }
 
-    /// The innermost measured span, from this one outwards.
+    /// The innermost measured span around what happens in this parent, or else in the
+    /// current span.
     #[inline]
-    fn innermost<S>(&self, span: Option<u64>, ctx: &Context<'_, S>) -> Option<u64>
+    fn innermost<S>(
+        &self,
+        parent: Option<&Id>,
+        is_contextual: bool,
+        ctx: &Context<'_, S>,
+    ) -> Option<u64>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let id = span?;
+        let id = match parent {
+            None if is_contextual => ctx.current_span().id()?.into_u64(),
+            parent => parent?.into_u64(),
+        };
         if self.table.is_open(id) {
             return Some(id);
         }
         match self.table.outer(id) {
             Outer::Some(outer) => Some(outer),
             Outer::None => None,
-            Outer::Unknown => self.look_outwards(id, ctx),
+            // A filter around the layer may hide the current span, and not those around it.
+            Outer::Unknown => self.nearest(match parent {
+                None => ctx.lookup_current(),
+                Some(parent) => ctx.span(parent),
+            }),
         }
     }
 
-    /// Asks the registry, and remembers the answer for every span on the way.
+    /// The nearest measured span around this one.
     #[cold]
     fn look_outwards<S>(&self, id: u64, ctx: &Context<'_, S>) -> Option<u64>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let mut passed: SmallVec<[u64; 16]> = SmallVec::new();
-        passed.push(id);
-        let mut around = ctx.span(&Id::from_u64(id))?.parent();
+        let found = self.nearest(ctx.span(&Id::from_u64(id))?.parent());
+        self.table.set_outer(id, found.into());
+        found
+    }
+
+    /// Asks the registry, and remembers the answer for every span on the way.
+    #[cold]
+    fn nearest<'a, S>(&self, from: Option<SpanRef<'a, S>>) -> Option<u64>
+    where
+        S: Subscriber + LookupSpan<'a>,
+    {
+        // Held until the answers are remembered: no other span takes their places before.
+        let mut passed: SmallVec<[SpanRef<'a, S>; 16]> = SmallVec::new();
         let mut found = None;
-        while let Some(span) = around {
-            let at = span.id().into_u64();
-            if self.table.is_open(at) {
-                found = Some(at);
+        let mut next = from;
+        while let Some(span) = next {
+            let id = span.id().into_u64();
+            if self.table.is_open(id) {
+                found = Some(id);
                 break;
             }
-            match self.table.outer(at) {
-                Outer::Unknown => passed.push(at),
+            match self.table.outer(id) {
+                Outer::Unknown => {}
                 Outer::None => break,
                 Outer::Some(outer) => {
                     found = Some(outer);
                     break;
                 }
             }
-            around = span.parent();
+            next = span.parent();
+            passed.push(span);
         }
-        for id in passed {
-            self.table.set_outer(id, found.into());
+        for span in &passed {
+            self.table.set_outer(span.id().into_u64(), found.into());
         }
         found
     }
@@ -205,15 +227,4 @@ fn give(open: &OpenSpan, around: &Plan, plan: &Plan, labels: &mut LabelBuf) {
             plan.inherit(*position, stored, *from, labels);
         }
     });
-}
-
-/// The span in which an event happens.
-fn event_span<S>(event: &Event<'_>, ctx: &Context<'_, S>) -> Option<u64>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    match event.parent() {
-        None if event.is_contextual() => ctx.current_span().id().map(Id::into_u64),
-        parent => parent.map(Id::into_u64),
-    }
 }

@@ -12,6 +12,8 @@ use crate::span_place::SpanPlace;
 
 mod elsewhere;
 mod far;
+#[cfg(test)]
+mod model;
 mod place;
 
 use elsewhere::Elsewhere;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tracing_core::dispatcher::with_default;
 use tracing_core::{Dispatch, LevelFilter, callsite};
 
+use crate::no_poison::NoPoison;
+
 /// What the layer tells its subscriber, which then skips more verbose callsites unseen.
 ///
 /// It is the most verbose level of the directives, until a span with an outcome opens:
@@ -18,6 +20,9 @@ pub(crate) struct LevelHint {
     /// `reload::Layer` it cannot.
     is_heard: AtomicBool,
     outcomes: AtomicBool,
+    /// Held, no longer than `PATIENCE`, until the subscriber has heard: spans that open
+    /// for the first time on other threads wait for it, too.
+    in_turn: NoPoison<()>,
 }
 
 impl LevelHint {
@@ -26,6 +31,7 @@ impl LevelHint {
             of_directives,
             is_heard: AtomicBool::new(false),
             outcomes: AtomicBool::new(false),
+            in_turn: NoPoison::new(()),
         }
     }
 
@@ -52,12 +58,13 @@ impl LevelHint {
     #[cold]
     pub(super) fn want_outcomes(
         &self,
-        interest_has_changed: bool,
+        interest_has_changed: impl FnOnce() -> bool,
         subscriber: impl FnOnce() -> Option<Dispatch>,
     ) {
+        let _in_turn = self.in_turn.lock();
         let is_first = !self.outcomes.swap(true, Ordering::Relaxed);
         let raises_hint = is_first && self.of_directives < LevelFilter::TRACE;
-        if (raises_hint || interest_has_changed)
+        if (interest_has_changed() || raises_hint)
             && self.is_heard.load(Ordering::Relaxed)
             && let Some(subscriber) = subscriber()
         {

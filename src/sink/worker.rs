@@ -11,7 +11,11 @@ use tracing_core::dispatcher::{Dispatch, with_default};
 /// How long a measurement waits for a job that is stuck: longer than a collection takes,
 /// so that what is measured meanwhile is there when it returns, and not as long that
 /// a person or a timeout takes it for a hang.
-const PATIENCE: Duration = Duration::from_millis(100);
+///
+/// It is waited in turns: where processors are short each of them takes longer, and so the
+/// waiting does not end before the worker had its turns, too.
+const TURN: Duration = Duration::from_millis(5);
+const TURNS: u32 = 20;
 
 /// Runs jobs one after the other, on a thread that starts with the first one and ends
 /// with the worker.
@@ -36,7 +40,7 @@ impl Worker {
     /// Runs a job, and waits until it is done, or is known to take long.
     ///
     /// Who waits in vain halves the time for those that come next, until a job is done:
-    /// in all a thread waits for twice `PATIENCE`, however much it asks for.
+    /// in all a thread waits for twice that time, however much it asks for.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
         let (done, is_done) = mpsc::sync_channel(1);
         self.send(move || {
@@ -44,8 +48,8 @@ impl Worker {
             let _ = done.send(());
         });
         let in_vain = self.in_vain.load(Ordering::Relaxed);
-        let patience = 1_u32.checked_shl(in_vain).map(|parts| PATIENCE / parts);
-        if is_done.recv_timeout(patience.unwrap_or_default()).is_err() {
+        let turns = TURNS.checked_shr(in_vain).unwrap_or_default();
+        if !(0..turns).any(|_| is_done.recv_timeout(TURN).is_ok()) {
             self.in_vain.fetch_add(1, Ordering::Relaxed);
         }
     }
