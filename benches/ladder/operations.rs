@@ -6,6 +6,8 @@ use metrics::{counter, histogram};
 use tracing::field::Empty;
 use tracing::{Span, debug, debug_span, info, info_span};
 
+use crate::run::harness::Stopwatch;
+
 /// What a program does over and over.
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {
@@ -50,6 +52,14 @@ impl Operation {
             threads: 1,
             inside: Span::none,
             arrives,
+        }
+    }
+
+    /// Repeats it on this thread.
+    pub(crate) fn repeat(&self, watch: &mut Stopwatch) {
+        match self.gap {
+            Some(gap) => watch.repeat_after(gap, self.series, self.warm_up, self.run),
+            None => watch.repeat(self.warm_up, self.run),
         }
     }
 }
@@ -346,6 +356,16 @@ pub(crate) const MACRO_HISTOGRAM_2: Operation = Operation::new(
 pub(crate) const MACRO_ROTATING_64: Operation = Operation {
     run: |n| counter!("uploads", "region" => "eu", "id" => (n % 64).to_string()).increment(1),
     ..ROTATING_64
+};
+
+pub(crate) const MACRO_ROTATING_64_AFTER_11_MS: Operation = Operation {
+    gap: ROTATING_64_AFTER_11_MS.gap,
+    ..MACRO_ROTATING_64
+};
+
+pub(crate) const MACRO_ROTATING_64_AFTER_1_MS: Operation = Operation {
+    gap: ROTATING_64_AFTER_1_MS.gap,
+    ..MACRO_ROTATING_64
 };
 
 pub(crate) const MACRO_INHERITED_2: Operation = Operation {

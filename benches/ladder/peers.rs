@@ -129,9 +129,7 @@ pub(crate) fn manual_macros(operation: &Operation, watch: &mut Stopwatch) {
 /// Macros of the facade, which look their series up each time, without a subscriber.
 pub(crate) fn metrics_macro(operation: &Operation, watch: &mut Stopwatch) {
     let (prometheus, recorder) = Prometheus::new();
-    metrics::with_local_recorder(&recorder, || {
-        watch.repeat(operation.warm_up, operation.run);
-    });
+    metrics::with_local_recorder(&recorder, || operation.repeat(watch));
     prometheus.check(operation.arrives, watch);
 }
 

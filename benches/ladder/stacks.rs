@@ -128,17 +128,13 @@ pub(crate) fn under(
     watch: &mut Stopwatch,
 ) {
     let dispatch = Dispatch::new(subscriber);
-    let warm_up = operation.warm_up;
     if operation.threads == 2 {
-        return watch.repeat_together(warm_up, |times| {
+        return watch.repeat_together(operation.warm_up, |times| {
             dispatcher::with_default(&dispatch, || (0..times).for_each(operation.run));
         });
     }
     dispatcher::with_default(&dispatch, || {
         let _inside = (operation.inside)().entered();
-        if let Some(gap) = operation.gap {
-            return watch.repeat_after(gap, operation.series, warm_up, operation.run);
-        }
-        watch.repeat(warm_up, operation.run);
+        operation.repeat(watch);
     });
 }

@@ -28,7 +28,7 @@ none_of_10_spans/outside           nested/none_of_10/ours       nested/0/ours   
 outermost_of_10_spans/outside      nested/outermost_of_10/ours  nested/0/ours                   +50
 innermost_of_10_spans/outside      nested/innermost_of_10/ours  nested/0/ours                   +50
 innermost_of_10_spans/of_1         nested/innermost_of_10/ours  nested/innermost_of_1/ours      +5
-facade_after_11_ms/after_1_ms      edge/after_11_ms/ours_facade edge/after_1_ms/ours_facade     1.30
+facade_after_11_ms/metrics_macro   edge/after_11_ms/ours_facade edge/after_11_ms/metrics_macro  1.00
 rejected/known                     edge/rejected/ours           edge/known_2/ours               3.00
 over_the_limit/known               edge/over_the_limit/ours     edge/known_id/ours              2.50
 new_over_the_limit/known           edge/new_over_the_limit/ours edge/known_id/ours              2.50
@@ -105,6 +105,8 @@ sdk_bound     call/two_threads/sdk_bound      call/counter_2/sdk_bound
 const SHARES: &str = "
 two_threads_gathered/metrics_layer  event/two_threads/ours        event/two_threads/metrics_layer
 series_10k_facade/metrics_macro     event/series_10k/ours_facade  call/series_10k/metrics_macro
+facade_after_11_ms/after_1_ms       edge/after_11_ms/ours_facade  edge/after_1_ms/ours_facade
+macro_after_11_ms/after_1_ms        edge/after_11_ms/metrics_macro edge/after_1_ms/metrics_macro
 late_label/measured                 span/late_label/ours          span/measured/ours
 ";
 

@@ -4,9 +4,11 @@
 use super::{Who, rung};
 use crate::run::harness::Case;
 use crate::run::operations::{
-    COUNTER_2, FIRST_SIGHT, NEW_OVER_THE_LIMIT, OVER_THE_LIMIT, REJECTED, ROTATING_64,
-    ROTATING_64_AFTER_1_MS, ROTATING_64_AFTER_11_MS,
+    COUNTER_2, FIRST_SIGHT, MACRO_ROTATING_64_AFTER_1_MS, MACRO_ROTATING_64_AFTER_11_MS,
+    NEW_OVER_THE_LIMIT, OVER_THE_LIMIT, REJECTED, ROTATING_64, ROTATING_64_AFTER_1_MS,
+    ROTATING_64_AFTER_11_MS,
 };
+use crate::run::peers::metrics_macro;
 use crate::run::stacks::{
     debug_and_ours_at_info, ours, ours_at_info, ours_facade, ours_limited_to_one,
 };
@@ -35,7 +37,18 @@ fn first_sight() -> Vec<Case> {
 
 fn idle() -> Vec<Case> {
     let facade: [Who; 1] = [("ours_facade", ours_facade)];
+    let by_macro: [Who; 1] = [("metrics_macro", metrics_macro)];
     let mut cases = rung("edge/after_1_ms", ROTATING_64_AFTER_1_MS, facade);
+    cases.extend(rung(
+        "edge/after_1_ms",
+        MACRO_ROTATING_64_AFTER_1_MS,
+        by_macro,
+    ));
     cases.extend(rung("edge/after_11_ms", ROTATING_64_AFTER_11_MS, facade));
+    cases.extend(rung(
+        "edge/after_11_ms",
+        MACRO_ROTATING_64_AFTER_11_MS,
+        by_macro,
+    ));
     cases.into_iter().map(|case| case.every(5)).collect()
 }
