@@ -16,6 +16,7 @@ use crate::value::Value;
 
 mod docs;
 mod entry;
+mod lost;
 
 use docs::{Docs, UnitConflict};
 pub use entry::CatalogEntry;

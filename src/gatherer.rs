@@ -41,8 +41,17 @@ pub(crate) struct Gatherer {
     slots: NoPoison<Slots>,
     /// The sinks that have ever said that they are about to be read, by bit.
     readers: AtomicU32,
+    /// How often any of them has, from 1.
+    collections: AtomicU32,
+    /// The last collection of each sink.
+    collected: [AtomicU32; Readers::MOST],
     hot: NoPoison<Hot>,
 }
+
+/// How many collections there had been when something was measured. As long as a program
+/// runs they do not wrap around: there are a few in a second, at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Collection(pub(crate) u32);
 
 #[derive(Default)]
 struct Slots {
@@ -107,6 +116,8 @@ impl Gatherer {
             waiting: Segmented::new(),
             slots: NoPoison::default(),
             readers: AtomicU32::new(0),
+            collections: AtomicU32::new(1),
+            collected: [const { AtomicU32::new(1) }; Readers::MOST],
             hot: NoPoison::default(),
         })
     }
@@ -123,6 +134,21 @@ impl Gatherer {
         for series in hot.iter().filter_map(Weak::upgrade) {
             series.hand_over();
         }
+        // What is measured from now on may miss this collection, although it need not.
+        let collection = self.collections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.collected[sink].store(collection, Ordering::Relaxed);
+    }
+
+    /// The one that something measured now comes after.
+    #[inline(always)]
+    pub(crate) fn collection(&self) -> Collection {
+        Collection(self.collections.load(Ordering::Relaxed))
+    }
+
+    /// The last one of a sink, or the beginning.
+    pub(crate) fn last_collection(&self, sink: usize) -> Collection {
+        let collected = self.collected.get(sink);
+        Collection(collected.map_or(1, |it| it.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn readers(&self) -> Readers {
@@ -158,6 +184,11 @@ impl Gatherer {
             Whose::This => self.mine().into_iter().for_each(|w| w.drain(at, &mut take)),
             Whose::All => self.all().for_each(|w| w.drain(at, &mut take)),
         }
+    }
+
+    /// Whether samples wait on any thread.
+    pub(crate) fn holds(&self, at: SamplesIndex) -> bool {
+        self.all().any(|waiting| waiting.holds(at))
     }
 
     fn all(&self) -> impl Iterator<Item = &Waiting> {

@@ -59,10 +59,15 @@ impl MeterHandle {
     /// there. The subscriber is asked about that, about every callsite if it has such a
     /// filter: do not call this inside of a layer, nor while a `reload` handle is
     /// modifying one. A filter that lets `trace` through elsewhere is not looked for.
+    ///
+    /// Among them is also that a sink was shut down too early
+    /// ([`ShutDown`](crate::Reason::ShutDown)), if something was measured after its last
+    /// collection. `OtelSink` knows that of an `SdkMeterProvider`.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.catalog.problems().snapshot();
         problems.extend(self.silence.problems());
+        problems.extend(self.catalog.lost());
         problems.sort_by(|a, b| a.place().cmp(&b.place()));
         problems
     }
@@ -72,7 +77,8 @@ impl fmt::Debug for MeterHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MeterHandle")
             .field("catalog", &self.catalog())
-            // Without what a subscriber must be asked about: it may be printing this.
+            // Without what a subscriber or a sink must be asked about: it may be
+            // printing this.
             .field("problems", &self.catalog.problems().snapshot())
             .finish_non_exhaustive()
     }

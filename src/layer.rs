@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::handle::MeterHandle;
-use crate::meter::Meter;
+use crate::meter::{Anybody, Meter};
 use crate::reentrancy::is_inside_a_sink;
 use crate::silence::Silence;
 
@@ -84,7 +84,7 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        self.meter.set_subscriber(subscriber);
+        self.meter.home.set(subscriber);
         // Not to get an answer: to be asked, if we can be.
         let _ = subscriber.is::<Reachable>();
         if !self.is_filter && !subscriber.is::<Registry>() {
@@ -167,6 +167,10 @@ where
         }
         if id == TypeId::of::<Reachable>() {
             self.filtered.filter().set_reachable();
+            return None;
+        }
+        if id == TypeId::of::<Anybody>() {
+            self.meter.home.answer();
             return None;
         }
         if !self.is_filter {

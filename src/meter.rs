@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tracing_core::dispatcher::WeakDispatch;
-use tracing_core::{Dispatch, Event, LevelFilter, Metadata};
+use tracing_core::{Event, LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
 use crate::callsite_map::CallsiteMap;
@@ -14,9 +13,11 @@ use crate::once_map::Position;
 use crate::plan::{CodePlace, LabelRules, Plan, compile, is_of_interest};
 use crate::problem::Reason;
 
+mod home;
 mod level_hint;
 mod span_places;
 
+pub(crate) use home::{Anybody, Home};
 use level_hint::LevelHint;
 use span_places::SpanPlaces;
 
@@ -28,8 +29,7 @@ pub(crate) struct Meter {
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
     pub(crate) level_hint: LevelHint,
-    /// What the layer is a part of, once it is.
-    subscriber: OnceLock<WeakDispatch>,
+    pub(crate) home: Home,
     span_places: SpanPlaces,
     callsites: CallsiteMap<MaybeOfInterest>,
 }
@@ -69,20 +69,10 @@ impl Meter {
             catalog,
             is_inert,
             level_hint: LevelHint::new(most_verbose),
-            subscriber: OnceLock::new(),
+            home: Home::default(),
             span_places: SpanPlaces::default(),
             callsites: CallsiteMap::new(),
         }
-    }
-
-    pub(crate) fn set_subscriber(&self, subscriber: &Dispatch) {
-        // A layer has one subscriber: it was moved into it.
-        let _ = self.subscriber.set(subscriber.downgrade());
-    }
-
-    /// The subscriber that the layer is a part of, while it is there.
-    pub(crate) fn subscriber(&self) -> Option<Dispatch> {
-        self.subscriber.get()?.upgrade()
     }
 
     /// The plan of a callsite that was reached; `None` if it is not measured.
@@ -110,7 +100,7 @@ impl Meter {
             let plan = compile(metadata, &callsite.recipe, rules, catalog);
             if plan.moments.have_outcome() {
                 let has_changed = || self.span_places.has_changed();
-                let subscriber = || self.subscriber();
+                let subscriber = || self.home.get();
                 self.level_hint.want_outcomes(has_changed, subscriber);
             }
             plan

@@ -143,6 +143,12 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
         *self.len.lock() as usize
     }
 
+    /// Those that are there now, in the order in which they came.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<K, V>> {
+        let len = *self.len.lock();
+        (0..len).filter_map(|position| self.at(Position(position)))
+    }
+
     fn push(&self, len: &mut u32, hash: u64, key: K, value: V) -> (Position, &Entry<K, V>) {
         let table = self.table_for_one_more_than(*len);
         let position = Position(*len);
@@ -245,6 +251,15 @@ mod tests {
             assert_eq!(map.at(position).unwrap().key, key);
         }
         assert!(map.get(spread(5_000), |k| *k == 5_000).is_none());
+    }
+
+    #[test]
+    fn entries_come_in_their_order() {
+        let map = OnceMap::<_, _, 8>::new();
+        for key in 0..100_u64 {
+            map.insert(spread(key), key, ());
+        }
+        assert!(map.entries().map(|entry| entry.key).eq(0..100));
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub enum Reason {
     /// filter belongs on the layer that it is meant for. It is listed as long as this is
     /// so; what is not measured is not counted.
     Silenced,
+    /// A sink was shut down before the measuring had ended, and lacks what came after its
+    /// last collection: shut a meter provider down last. It is listed as long as this is
+    /// so; what is lost is not counted.
+    ShutDown,
     /// An exporter gives the metric, or a line of it, another name. Nothing is rejected.
     ExporterName,
     /// A counter has reached the most that an exporter counts, and stops there.
@@ -88,6 +92,7 @@ impl Reason {
             Self::Reentrant => "reentrant",
             Self::SinkPanicked => "sink_panicked",
             Self::Silenced => "silenced",
+            Self::ShutDown => "shut_down",
             Self::ExporterName => "exporter_name",
             Self::CounterFull => "counter_full",
             Self::QueueFull => "queue_full",

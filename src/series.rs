@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::gatherer::{Place, Readers, SamplesIndex, SumIndex, Whose};
+use crate::gatherer::{Collection, Place, Readers, SamplesIndex, SumIndex, Whose};
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
@@ -35,6 +35,8 @@ pub(crate) struct Series {
     handles: Handles,
     /// How often it was measured, more or less, until it is hot.
     uses: AtomicU32,
+    /// The collection after which the sinks were called last. What waits is not in it.
+    measured_after: AtomicU32,
     /// Set once it is hot; to nothing, if there was no place left.
     gathered: OnceLock<Option<Gathered>>,
     risen_from: Level,
@@ -60,6 +62,7 @@ impl Series {
             sinks: Arc::clone(sinks),
             handles: sinks.no_handles(),
             uses: AtomicU32::new(0),
+            measured_after: AtomicU32::new(0),
             gathered: OnceLock::new(),
             risen_from: Level::default(),
             fallen_from: Level::default(),
@@ -75,6 +78,7 @@ impl Series {
         if !self.sinks.gatherer().add(gathered.place, value) {
             self.make_room(gathered);
             self.record_now(value, |_| true);
+            self.note_collection();
         } else if !gathered.by_all {
             self.record_now(value, |sink| !gathered.readers.contain(sink));
         }
@@ -125,10 +129,11 @@ impl Series {
     }
 
     fn record_due(&self, gathered: &Gathered, handed_over: &mut f64, sum: f64) {
-        let due = sum - *handed_over;
+        let due = due(sum, *handed_over);
         *handed_over = sum;
-        if due != 0.0 {
+        if let Some(due) = due {
             self.record_waiting(gathered, due);
+            self.note_collection();
         }
     }
 
@@ -142,12 +147,48 @@ impl Series {
     }
 
     fn drain(&self, gathered: &Gathered, at: SamplesIndex, whose: Whose) {
-        let record = |value| self.record_waiting(gathered, value);
-        self.sinks.gatherer().drain(at, whose, record);
+        let mut has_any = false;
+        self.sinks.gatherer().drain(at, whose, |value| {
+            self.record_waiting(gathered, value);
+            has_any = true;
+        });
+        if has_any {
+            self.note_collection();
+        }
     }
 
     fn record_waiting(&self, gathered: &Gathered, value: f64) {
         self.record_now(value, |sink| gathered.readers.contain(sink));
+    }
+
+    /// Not before it is recorded: seen too late it is taken for lost, and not for exported.
+    #[inline]
+    fn note_collection(&self) {
+        let Collection(now) = self.sinks.gatherer().collection();
+        if self.measured_after.load(Ordering::Relaxed) != now {
+            self.measured_after.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there is anything that this collection, and those before it, lack.
+    pub(crate) fn is_measured_since(&self, collection: Collection) -> bool {
+        self.measured_after.load(Ordering::Relaxed) >= collection.0 || self.is_waiting()
+    }
+
+    fn is_waiting(&self) -> bool {
+        let Some(Some(gathered)) = self.gathered.get() else {
+            return false;
+        };
+        let handed_over = gathered.handed_over.lock();
+        match gathered.place {
+            Place::Counter { added } => {
+                due(self.sinks.gatherer().sum(added), *handed_over).is_some()
+            }
+            Place::UpDownCounter { added, taken_back } => {
+                due(self.level(added, taken_back), *handed_over).is_some()
+            }
+            Place::Histogram(at) => self.sinks.gatherer().holds(at),
+        }
     }
 
     #[inline(always)]
@@ -174,13 +215,17 @@ impl Series {
         let hot = match self.kind {
             Kind::Counter | Kind::UpDownCounter => HOT_SUM,
             Kind::Histogram => HOT_SAMPLES,
-            Kind::Gauge => return,
+            Kind::Gauge => return self.note_collection(),
         };
         if uses < hot {
             self.uses.store(uses + 1, Ordering::Relaxed);
-        } else if self.gathered.get().is_none() && !self.sinks.gatherer().readers().is_empty() {
+        } else if self.sinks.gatherer().readers().is_empty() {
+            // Without a collection there is none to be told from the next.
+            return;
+        } else if self.gathered.get().is_none() {
             self.gather();
         }
+        self.note_collection();
     }
 
     #[cold]
@@ -225,6 +270,11 @@ impl Drop for Series {
     fn drop(&mut self) {
         self.hand_over();
     }
+}
+
+/// What of a sum was not handed over.
+fn due(sum: f64, handed_over: f64) -> Option<f64> {
+    Some(sum - handed_over).filter(|due| *due != 0.0)
 }
 
 /// How much higher the first is, finite even between the ends of `f64`.

@@ -35,7 +35,7 @@ impl Silence {
         let Some(meter) = self.meter.upgrade() else {
             return Vec::new();
         };
-        let Some(subscriber) = meter.subscriber() else {
+        let Some(subscriber) = meter.home.get() else {
             return Vec::new();
         };
         if is_inside_a_sink() {
@@ -53,12 +53,16 @@ impl Silence {
 
 fn silenced(meter: &Meter, subscriber: &Dispatch) -> Vec<Problem> {
     // Per-layer filters say of themselves only: what they refuse is enabled here.
-    if subscriber.enabled(&ANYTHING) {
+    if subscriber.enabled(&ANY_EVENT) && subscriber.enabled(&ANY_SPAN) {
         return Vec::new();
     }
     let mut problems = Vec::new();
-    let wanted = meter.level_hint.of_directives().min(LevelFilter::INFO);
-    if LevelFilter::current() < wanted && !subscriber.enabled(&AT_INFO) {
+    let (wanted, of_that_level) = match meter.level_hint.of_directives() {
+        LevelFilter::DEBUG => (LevelFilter::DEBUG, &AT_DEBUG),
+        // What it is without directives asks for no details.
+        of_directives => (of_directives.min(LevelFilter::INFO), &AT_INFO),
+    };
+    if LevelFilter::current() < wanted && !subscriber.enabled(of_that_level) {
         // `tracing` does not tell of callsites below its level: there is none to name.
         let lets_through = LevelFilter::current();
         let detail =
@@ -129,10 +133,12 @@ impl Subscriber for Census {
 }
 
 /// What a subscriber enables that has no filter for all layers.
-static ANYTHING: Metadata<'static> = event(Level::TRACE);
-static AT_INFO: Metadata<'static> = event(Level::INFO);
+static ANY_EVENT: Metadata<'static> = at(Level::TRACE, Kind::EVENT);
+static ANY_SPAN: Metadata<'static> = at(Level::TRACE, Kind::SPAN);
+static AT_DEBUG: Metadata<'static> = at(Level::DEBUG, Kind::EVENT);
+static AT_INFO: Metadata<'static> = at(Level::INFO, Kind::EVENT);
 
-const fn event(level: Level) -> Metadata<'static> {
+const fn at(level: Level, kind: Kind) -> Metadata<'static> {
     let fields = FieldSet::new(&[], Identifier(&NoCallsite));
     Metadata::new(
         "tracing_meter",
@@ -142,7 +148,7 @@ const fn event(level: Level) -> Metadata<'static> {
         None,
         None,
         fields,
-        Kind::EVENT,
+        kind,
     )
 }
 
@@ -153,6 +159,6 @@ impl Callsite for NoCallsite {
     fn set_interest(&self, _: Interest) {}
 
     fn metadata(&self) -> &Metadata<'_> {
-        &ANYTHING
+        &ANY_EVENT
     }
 }

@@ -58,6 +58,17 @@ pub trait Sink: Send + Sync + 'static {
         drop(hand_over);
     }
 
+    /// Whether the sink drops what is recorded now, because what it records to was shut
+    /// down. By default it never does.
+    ///
+    /// Called by [`MeterHandle::problems`](crate::MeterHandle::problems) only, on any
+    /// thread, even within a collection: it must not wait. What was measured since the sink
+    /// has last [asked for it](Self::before_it_is_read) is listed as lost then, and if it
+    /// never has, whatever was measured.
+    fn is_shut_down(&self) -> bool {
+        false
+    }
+
     /// Called once, when the layer is built, with where the sink may list what it finds
     /// wrong: an instrument that its exporter gives another name, for example. By
     /// default it lists nothing.
@@ -135,6 +146,15 @@ impl Sinks {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// Those that were shut down, by their number.
+    pub(crate) fn shut_down(&self) -> Vec<usize> {
+        let is_shut_down = |at: &usize| {
+            let asked = call_sink(|| self.all[*at].is_shut_down());
+            asked.unwrap_or(false)
+        };
+        (0..self.all.len()).filter(is_shut_down).collect()
     }
 
     pub(crate) fn no_handles(&self) -> Handles {

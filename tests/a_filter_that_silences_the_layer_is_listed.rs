@@ -5,12 +5,12 @@
 mod lines;
 mod support;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lines::Lines;
 use support::under;
 use tracing::field::Empty;
-use tracing::{Level, Subscriber, debug, info, info_span};
+use tracing::{Dispatch, Level, Subscriber, debug, dispatcher, info, info_span};
 use tracing_meter::{MemorySink, MeterHandle, MeterLayer, Reason};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -115,6 +115,72 @@ fn a_level_under_which_no_callsite_is_known_is_listed_without_one() {
         assert!(of_all.unwrap().detail().contains("`error`"));
     });
     assert!(memory.snapshot().value("never_before", &[]).is_none());
+}
+
+#[test]
+fn a_filter_that_refuses_spans_alone_is_listed() {
+    let _alone = alone();
+    let (layer, handle, memory) = layer();
+    let subscriber = Registry::default().with(layer);
+    under(subscriber.with(filter_fn(|it| !it.is_span())), || {
+        let line = emit();
+        assert_eq!(silenced(&handle), both_from(line)[1..]);
+    });
+    assert_eq!(memory.snapshot().value("n", &[]), Some(1.0));
+}
+
+#[test]
+fn a_level_that_the_layers_directives_go_beyond_is_listed() {
+    let _alone = alone();
+    for (directives, is_listed) in [
+        ("info", false),
+        ("debug", true),
+        ("info,my_app=debug", true),
+        // What the layer measures without directives.
+        ("trace", false),
+    ] {
+        let builder = tracing_meter::builder().directives(directives);
+        let layer = builder.sink(MemorySink::new()).build().unwrap();
+        let handle = layer.handle();
+        // It lets `info` through, and no callsite is known that is more verbose.
+        let subscriber = tracing_subscriber::fmt().with_writer(std::io::sink);
+        under(subscriber.finish().with(layer), || {
+            let problems = silenced(&handle);
+            let of_all = problems.contains(&"tracing_meter *".to_owned());
+            assert_eq!(of_all, is_listed, "{directives}: {problems:?}");
+        });
+    }
+}
+
+type Boxed = Box<dyn Subscriber + Send + Sync>;
+
+#[test]
+fn a_filter_in_a_boxed_subscriber_is_listed() {
+    let _alone = alone();
+    let boxed: [fn(MeterLayer<Registry>) -> Dispatch; 2] = [
+        |layer| {
+            let filtered = Registry::default()
+                .with(layer)
+                .with(EnvFilter::new("error"));
+            Dispatch::new(Box::new(filtered) as Boxed)
+        },
+        |layer| {
+            let filtered = Registry::default()
+                .with(layer)
+                .with(EnvFilter::new("error"));
+            Dispatch::new(Arc::new(filtered))
+        },
+    ];
+    for subscriber in boxed {
+        let (layer, handle, memory) = layer();
+        let (_elsewhere, another, _) = self::layer::<Registry>();
+        dispatcher::with_default(&subscriber(layer), || {
+            let line = emit();
+            assert_eq!(silenced(&handle)[..2], both_from(line));
+            assert_eq!(silenced(&another), [""; 0]);
+        });
+        assert!(memory.snapshot().value("n", &[]).is_none());
+    }
 }
 
 #[test]

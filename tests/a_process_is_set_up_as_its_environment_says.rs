@@ -97,6 +97,13 @@ fn run(program: &str) -> Result {
         "log" => log::info!("by the log crate"),
         "again" => assert!(setup::init().is_err_and(|it| SetupError::is_already_set(&it))),
         "layers" => println!("level {}", LevelFilter::current()),
+        "end early" => {
+            let handle = telemetry.handle().clone();
+            telemetry.shutdown()?;
+            println!("ended with {:?}", handle.problems());
+            job();
+            handle.problems().iter().for_each(|it| println!("{it}"));
+        }
         "shutdown" | "hurry" | "wait" | "debugging" => telemetry.shutdown()?,
         "drop" | "nameless" => {}
         unknown => Err(unknown)?,
@@ -307,6 +314,21 @@ async fn a_collector_behind_https_is_trusted_by_its_certificate() -> Result {
         known.run().await?.succeeds();
         assert_all_arrived(&receiver);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_measured_without_the_guard_is_listed() -> Result {
+    let program = program("end early")
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .env("OTEL_METRICS_EXPORTER", "console");
+
+    let ended = program.run().await?;
+
+    assert!(ended.stdout.contains("ended with []"), "{}", ended.stdout);
+    let listed = "tracing_meter: *: shut_down: a sink was shut down";
+    assert_eq!(ended.stdout.matches(listed).count(), 1, "{}", ended.stdout);
+    ended.succeeds();
     Ok(())
 }
 

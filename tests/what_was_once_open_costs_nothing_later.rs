@@ -9,7 +9,7 @@ use tracing_meter::{MemorySink, Snapshot};
 use tracing_subscriber::layer::{Identity, SubscriberExt};
 use tracing_subscriber::{Registry, reload};
 
-const MANY: usize = 50_000;
+const MANY: u32 = 50_000;
 
 /// Beside a layer that enables all spans, so that ordinary ones are there.
 fn measure_inheriting<const N: usize>(keys: [&str; N], code: impl FnOnce()) -> Snapshot {
@@ -48,7 +48,7 @@ fn a_burst_of_open_spans_leaves_every_count_right() {
     for odd in ["0", "1"] {
         assert_eq!(measured.value("jobs", &[("odd", odd)]), Some(0.0));
         let calls = measured.value("job", &[("odd", odd), ("outcome", "ok")]);
-        assert_eq!(calls, Some(MANY as f64));
+        assert_eq!(calls, Some(f64::from(MANY)));
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use opentelemetry::metrics::{Meter, MeterProvider};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics,
+};
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use tracing_meter::{Boundaries, OtelSink};
 
@@ -78,7 +80,14 @@ impl Otel {
     /// What a reader does now and then, on its own thread: only after the first time counts
     /// are gathered.
     pub(crate) fn collect(&self) {
-        std::thread::scope(|scope| _ = scope.spawn(|| self.reader.collect_now()));
+        self.collect_now();
+    }
+
+    fn collect_now(&self) -> ResourceMetrics {
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| self.reader.collect_now());
+            reader.join().expect("it collects")
+        })
     }
 
     /// Asserts that everything has arrived.
@@ -88,7 +97,7 @@ impl Otel {
 
     #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
     pub(crate) fn totals(&self) -> Totals {
-        let metrics = self.reader.collect_now();
+        let metrics = self.collect_now();
         let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
         metrics
             .map(|metric| {

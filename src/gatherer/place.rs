@@ -97,6 +97,10 @@ impl Waiting {
         }
     }
 
+    pub(super) fn holds(&self, at: SamplesIndex) -> bool {
+        self.samples.get(at.0).is_some_and(Samples::holds_any)
+    }
+
     #[inline(always)]
     fn grow(&self, at: SumIndex, value: f64) -> bool {
         let (line, place) = at.place();
@@ -198,6 +202,10 @@ impl Samples {
             self.written.store(written, Ordering::Release);
         }
         !is_full
+    }
+
+    fn holds_any(&self) -> bool {
+        self.written.load(Ordering::Relaxed) != self.read.load(Ordering::Relaxed)
     }
 
     fn drain(&self, take: &mut impl FnMut(f64)) {

@@ -49,7 +49,7 @@ impl<S> Filter<S> for CallsiteFilter {
             Some(Ours::Nothing) => Interest::always(),
             _ if self.meter.is_of_interest(metadata) => Interest::always(),
             None if self.is_reachable.load(Ordering::Relaxed) => {
-                let subscriber = self.meter.subscriber();
+                let subscriber = self.meter.home.get();
                 subscriber.map_or_else(Interest::never, |it| others::interest(&it, metadata))
             }
             None | Some(Ours::Interest) => Interest::never(),

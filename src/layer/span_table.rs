@@ -3,29 +3,22 @@
 //! The registry's own extensions would do, but cost a map look-up, a lock and an
 //! allocation more for each span, and two layers of one type share them.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use super::open_span::{OpenSpan, Outer};
-use crate::no_poison::NoPoison;
 use crate::segmented::Segmented;
 use crate::span_place::SpanPlace;
 
+mod elsewhere;
 mod far;
 #[cfg(test)]
 mod model;
+mod place;
 
+use elsewhere::Elsewhere;
 use far::Far;
-
-/// How many spans share a block.
-const BLOCK: usize = 64;
-/// So many blocks of each of so many threads stay for good: 33 kB a thread, if all of them
-/// were ever needed.
-const NEAR_BLOCKS: u64 = 8;
-const NEAR_THREADS: u64 = 32;
-/// A span beyond this is not one of `tracing-subscriber`'s registry.
-const MOST_BLOCKS: u64 = 1 << 20;
+use place::{BLOCK, NEAR, Place};
 
 /// The spans that are open and measured, laid out as the registry lays out its own: by
 /// thread, block and slot. A tag says which span stands in a slot, so that looking at one
@@ -34,7 +27,7 @@ const MOST_BLOCKS: u64 = 1 << 20;
 /// Invariant: a slot is of the span whose generation its tag has, and has an owner from
 /// the span's opening to its close. Only the tag is read of a slot that is another's.
 pub(super) struct SpanTable {
-    near: [OnceLock<Box<Block>>; (NEAR_BLOCKS * NEAR_THREADS) as usize],
+    near: [OnceLock<Box<Block>>; NEAR],
     /// By thread.
     far: Segmented<OnceLock<Box<Far>>, 16>,
     /// Whether there is no bound to indices: blocks up to the highest would fill the memory.
@@ -71,22 +64,11 @@ pub(super) enum Closing<'a> {
     Apart,
 }
 
-/// Spans for which there is no place, by id: another registry may give any ids.
-#[derive(Default)]
-struct Elsewhere {
-    spans: NoPoison<HashMap<u64, Arc<OpenSpan>>>,
-    len: AtomicUsize,
-}
-
 const FREE: u16 = 0;
 /// In a tag: the span is measured.
 const OURS: u16 = 1 << 15;
 /// In a tag: the span is not measured, and it is known which measured span is around it.
 const PASSED: u16 = 1 << 14;
-
-/// Where a span's slot is.
-#[derive(Clone, Copy)]
-struct Place(SpanPlace);
 
 impl SpanTable {
     /// Ids are those of another registry, which may be any. Said before a span opens.
@@ -278,61 +260,11 @@ impl SpanTable {
 impl Default for SpanTable {
     fn default() -> Self {
         Self {
-            near: [const { OnceLock::new() }; (NEAR_BLOCKS * NEAR_THREADS) as usize],
+            near: [const { OnceLock::new() }; NEAR],
             far: Segmented::new(),
             is_sparse: AtomicBool::new(false),
             elsewhere: Elsewhere::default(),
         }
-    }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "bounded, or of a span that has no place"
-)]
-impl Place {
-    #[inline(always)]
-    const fn of(id: u64) -> Self {
-        Self(SpanPlace::of(id))
-    }
-
-    /// Which of the blocks that stay is the span's.
-    #[inline(always)]
-    const fn near(self) -> Option<usize> {
-        let is_near = self.block() < NEAR_BLOCKS
-            && self.0.thread < NEAR_THREADS
-            && self.0.generation < PASSED as u64;
-        if is_near {
-            Some((self.0.thread * NEAR_BLOCKS + self.block()) as usize)
-        } else {
-            None
-        }
-    }
-
-    #[inline(always)]
-    const fn block(self) -> u64 {
-        self.0.index / BLOCK as u64
-    }
-
-    #[inline(always)]
-    const fn thread(self) -> u32 {
-        self.0.thread as u32
-    }
-
-    #[inline(always)]
-    const fn at(self) -> usize {
-        self.0.index as usize % BLOCK
-    }
-
-    /// What the tag of its slot says, if the span stands there, with one of the marks.
-    #[inline(always)]
-    const fn tag(self, mark: u16) -> u16 {
-        self.0.generation as u16 | mark
-    }
-
-    #[inline(always)]
-    const fn is_beyond(self) -> bool {
-        self.block() >= MOST_BLOCKS || self.0.generation >= PASSED as u64
     }
 }
 
@@ -390,55 +322,6 @@ impl Tags {
 impl Default for Tags {
     fn default() -> Self {
         Self([const { AtomicU16::new(FREE) }; BLOCK])
-    }
-}
-
-impl Elsewhere {
-    #[inline(always)]
-    fn is_empty(&self) -> bool {
-        self.len.load(Ordering::Relaxed) == 0
-    }
-
-    fn insert(&self, id: u64, fill: impl FnOnce(&OpenSpan)) {
-        let slot = Arc::new(OpenSpan::default());
-        fill(&slot);
-        let mut spans = self.spans.lock();
-        spans.insert(id, slot);
-        self.len.store(spans.len(), Ordering::Relaxed);
-    }
-
-    #[inline(never)]
-    fn with<R>(&self, id: u64, call: impl FnOnce(&OpenSpan) -> R) -> Option<R> {
-        // The lock is given back before anything is called.
-        let slot = self.spans.lock().get(&id).cloned()?;
-        Some(call(&slot))
-    }
-
-    #[inline(always)]
-    fn remove(&self, id: u64) {
-        if !self.is_empty() {
-            self.remove_one(id);
-        }
-    }
-
-    #[cold]
-    fn remove_one(&self, id: u64) {
-        let mut spans = self.spans.lock();
-        let removed = spans.remove(&id);
-        if spans.is_empty() {
-            spans.shrink_to_fit();
-        }
-        self.len.store(spans.len(), Ordering::Relaxed);
-        drop(spans);
-        // Without the lock: the last owner of a series calls its sinks.
-        drop(removed);
-    }
-
-    fn each(&self, mut call: impl FnMut(&OpenSpan)) {
-        let spans: Vec<_> = self.spans.lock().values().cloned().collect();
-        for slot in &spans {
-            call(slot);
-        }
     }
 }
 
@@ -561,7 +444,9 @@ mod tests {
         }
         assert_eq!(count(&table), ids().len());
         assert_eq!(table.far.iter().filter_map(OnceLock::get).count(), 0);
-        ids().into_iter().for_each(|id| _ = close(&table, id));
+        for id in ids() {
+            assert_eq!(close(&table, id), Some(id));
+        }
         assert_eq!(count(&table), 0);
     }
 

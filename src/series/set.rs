@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::Series;
+use crate::gatherer::Collection;
 use crate::instrument::Instrument;
 use crate::labels::{Label, LabelSet, LabelValue, Labels};
 use crate::once_map::{Inserted, OnceMap, SideBySide};
@@ -63,6 +64,13 @@ impl SeriesSet {
                 Admitted::Overflow(self.overflow(instrument))
             }
         }
+    }
+
+    /// Whether a collection would bring something new after this one.
+    pub(crate) fn are_measured_since(&self, collection: Collection) -> bool {
+        let known = self.known.entries().map(|entry| &entry.key);
+        let mut all = known.chain(self.overflow.get());
+        all.any(|series| series.is_measured_since(collection))
     }
 
     fn overflow(&self, instrument: &Arc<Instrument>) -> &Arc<Series> {

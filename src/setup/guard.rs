@@ -20,8 +20,10 @@ use crate::handle::MeterHandle;
 /// Exports what is left when it is dropped, or when it [shuts down](Self::shutdown).
 ///
 /// Keep it as long as the program runs, in a variable of `main`: it ends with every way
-/// out of there, `?` and panics included. `std::process::exit` drops nothing. A span that
-/// is open then, such as one around all of `main`, is not exported.
+/// out of there, `?` and panics included. `let _ = init()?` drops it at once: what is
+/// measured then is lost, and listed as [`ShutDown`](crate::Reason::ShutDown).
+/// `std::process::exit` drops nothing. A span that is open when it ends, such as one around
+/// all of `main`, is not exported.
 #[must_use = "what is left is exported when the guard is dropped"]
 pub struct Guard {
     pub(super) handle: MeterHandle,

@@ -17,6 +17,9 @@ pub(super) struct Deferred {
     waiting: NoPoison<Waiting>,
 }
 
+/// So many take two kilobytes.
+const MANY: usize = 256;
+
 #[derive(Default)]
 struct Waiting {
     values: Vec<f64>,
@@ -37,6 +40,8 @@ pub(super) enum Kept {
     /// It waits, the first one since the last delivery.
     First,
     More,
+    /// It waits, and so do many of a histogram's: it is time to deliver them.
+    Many,
     /// There was no room.
     Rejected,
     /// Nothing waits any more: it is to be recorded at once.
@@ -66,7 +71,11 @@ impl Deferred {
         } else {
             let is_first = waiting.values.is_empty() && waiting.phase == Phase::Waiting;
             waiting.add(self.kind, value);
-            if is_first { Kept::First } else { Kept::More }
+            match waiting.values.len() {
+                _ if is_first => Kept::First,
+                MANY => Kept::Many,
+                _ => Kept::More,
+            }
         }
     }
 
@@ -175,6 +184,15 @@ mod tests {
         let kept = [1.0, 2.0, 3.0].map(|value| deferred.keep(value));
         assert_eq!(kept, [Kept::First, Kept::More, Kept::Rejected]);
         assert_eq!(delivered(&deferred), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn of_a_histogram_many_are_said_to_be_so_once() {
+        for (kind, times) in [(Kind::Histogram, 1), (Kind::Counter, 0), (Kind::Gauge, 0)] {
+            let deferred = Deferred::new(kind, 1000);
+            let kept = (0..1000).map(|_| deferred.keep(1.0));
+            assert_eq!(kept.filter(|kept| *kept == Kept::Many).count(), times);
+        }
     }
 
     #[test]

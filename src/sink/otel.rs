@@ -46,7 +46,9 @@ impl OtelSink {
     /// A sink of this provider, which is kept alive as long as the sink is.
     ///
     /// Keep a clone, and call `shutdown` on it before the program ends: what was
-    /// measured since the last export is exported then.
+    /// measured since the last export is exported then. What is measured afterwards is lost,
+    /// which is listed as [`ShutDown`](crate::Reason::ShutDown) if this is an
+    /// [`SdkMeterProvider`] itself, and not one in a type of the program.
     pub fn new<P>(provider: P) -> Self
     where
         P: MeterProvider + Send + Sync + 'static,
@@ -77,7 +79,7 @@ impl Sink for OtelSink {
             Found::Unheard(early)
                 if builder.is_gathered.load(Ordering::Relaxed) && !has_collected() =>
             {
-                builder.bind_early_soon();
+                builder.bind_early_later();
                 early
             }
             Found::Unheard(early) => early.bound(),
@@ -113,6 +115,19 @@ impl Sink for OtelSink {
     fn report_to(&self, problems: SinkProblems) {
         self.builder.report_to(problems);
     }
+
+    fn is_shut_down(&self) -> bool {
+        let provider = self.provider.as_deref();
+        provider
+            .and_then(|it| it.downcast_ref())
+            .is_some_and(is_shut_down)
+    }
+}
+
+/// The SDK says so nowhere else without exporting. Its text tries the lock of its meters,
+/// and waits for none.
+fn is_shut_down(provider: &SdkMeterProvider) -> bool {
+    format!("{provider:?}").ends_with("shutdown_invoked: true } }")
 }
 
 thread_local! {
@@ -157,5 +172,31 @@ impl std::fmt::Debug for OtelSink {
         f.debug_struct("OtelSink")
             .field("can_bind", &self.builder.can_bind)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::KeyValue;
+    use opentelemetry::metrics::noop::NoopMeterProvider;
+
+    use super::*;
+
+    #[test]
+    fn the_sdk_tells_in_its_debug_text_that_it_is_shut_down() {
+        let provider = SdkMeterProvider::builder().build();
+        let misleading = KeyValue::new("text", "shutdown_invoked: true } }");
+        let scope = InstrumentationScope::builder("any").with_attributes([misleading]);
+        let _meter = provider.meter_with_scope(scope.build());
+        let sink = OtelSink::new(provider.clone());
+        assert!(!sink.is_shut_down(), "{provider:?}");
+        provider.shutdown().unwrap();
+        assert!(sink.is_shut_down(), "{provider:?}");
+    }
+
+    #[test]
+    fn a_provider_that_is_not_of_the_sdk_is_not_known_to_be_shut_down() {
+        let sink = OtelSink::new(NoopMeterProvider::new());
+        assert!(!sink.is_shut_down());
     }
 }

@@ -155,7 +155,7 @@ impl FacadeHandle {
                 let mut all = self.recorder.waiting.lock();
                 all.push(Weak::clone(&self.this));
             }
-            Kept::More => {}
+            Kept::More | Kept::Many => {}
             Kept::Rejected => {
                 let detail = format!("{MAX_WAITING} measurements wait for a recorder already");
                 let instrument = &self.instrument.measured;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::metrics::Meter;
@@ -26,6 +26,8 @@ pub(super) struct Builder {
     known: NoPoison<Known>,
     /// Whether the worker is about to call `bind_early`.
     is_binding: AtomicBool,
+    /// How many series were early, of instruments that are built.
+    noted: AtomicU32,
     problems: OnceLock<SinkProblems>,
 }
 
@@ -59,6 +61,7 @@ impl Builder {
             is_gathered: AtomicBool::new(false),
             known: NoPoison::default(),
             is_binding: AtomicBool::new(false),
+            noted: AtomicU32::new(0),
             problems: OnceLock::new(),
         }
     }
@@ -100,6 +103,15 @@ impl Builder {
         }
     }
 
+    /// Notes that one more series is early, which a collection binds: the worker is woken
+    /// for some at a time, because that costs more than to bind one.
+    pub(super) fn bind_early_later(self: &Arc<Self>) {
+        const AT_ONCE: u32 = 64;
+        if self.noted.fetch_add(1, Ordering::Relaxed) % AT_ONCE == AT_ONCE - 1 {
+            self.bind_early_soon();
+        }
+    }
+
     /// Has the worker bind what is early of instruments that are built.
     pub(super) fn bind_early_soon(self: &Arc<Self>) {
         if !self.is_binding.swap(true, Ordering::AcqRel) {
@@ -117,9 +129,10 @@ impl Builder {
         let is_ready = |early: &&Arc<Early>| known.instruments.contains_key(early.name());
         let ready: Vec<_> = known.early.values().filter(is_ready).cloned().collect();
         drop(known);
-        for early in ready {
-            early.build();
+        for early in &ready {
+            early.try_to_build();
         }
+        self.forget(ready.iter().map(AsRef::as_ref));
     }
 
     /// The instrument, built if it is not yet. No lock of ours is held while the SDK is.
@@ -134,13 +147,15 @@ impl Builder {
         built
     }
 
-    /// From now on the series is to be had on any thread.
-    pub(super) fn forget(&self, early: &Early, instrument: &Instrument, labels: &Labels) {
-        let key = (instrument.name().to_owned(), labels.clone());
+    /// From now on these series are to be had on any thread.
+    pub(super) fn forget<'a>(&self, all: impl IntoIterator<Item = &'a Early>) {
         let mut known = self.known.lock();
-        let there = known.early.get(&key).map(Arc::as_ptr);
-        if there.is_some_and(|there| std::ptr::eq(there, early)) {
-            known.early.remove(&key);
+        for early in all {
+            let key = (early.name().to_owned(), early.labels().clone());
+            let there = known.early.get(&key).map(Arc::as_ptr);
+            if there.is_some_and(|there| std::ptr::eq(there, early)) {
+                known.early.remove(&key);
+            }
         }
     }
 }

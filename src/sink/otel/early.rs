@@ -74,6 +74,12 @@ impl Early {
 
     /// Does nothing if it is built. Waits until another thread that is at it has done it.
     pub(super) fn build(&self) {
+        self.try_to_build();
+        self.builder.forget([self]);
+    }
+
+    /// The same, without saying that it is no longer early.
+    pub(super) fn try_to_build(&self) {
         let built = call_sink(|| {
             let instrument = self.builder.instrument(&self.instrument);
             let _in_turn = self.in_turn.lock();
@@ -87,17 +93,21 @@ impl Early {
             self.reject(Reason::SinkPanicked, "the panic hook has its message");
             self.has_failed.store(true, Ordering::Release);
         }
-        self.builder.forget(self, &self.instrument, &self.labels);
     }
 
     pub(super) fn name(&self) -> &str {
         self.instrument.name()
     }
 
+    pub(super) const fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     #[cold]
     fn record_early(&self, value: f64) {
         match self.waiting.keep(value) {
             Kept::First | Kept::More => {}
+            Kept::Many => self.builder.bind_early_soon(),
             Kept::Rejected => self.reject(Reason::QueueFull, "a collection takes too long"),
             Kept::Over => self.built.get().into_iter().for_each(|it| it.record(value)),
         }
