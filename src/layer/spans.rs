@@ -82,22 +82,37 @@ impl Spans {
         let in_flight = plan.measure_opened(early, &self.meter.catalog);
         let id = id.into_u64();
         let marks = opening_marks(plan, &recorded);
-        let keeps_labels = inherited.is_some() || recorded.labels.has_outcome();
-        let opening = Opening {
+        let mut opening = Opening {
             position,
+            route: RoutePosition::NONE,
             outer,
             opened,
             marks,
-            in_flight,
-            labels: &recorded.labels,
-            keeps_labels,
+            labels: Some(&recorded.labels),
         };
-        if let Some(near) = self.table.free(id) {
-            opening.fill(near.open);
-            near.occupy();
-        } else {
-            let end_unseen = |there| self.end_unseen(there, ctx);
-            self.table.insert(id, |open| opening.fill(open), end_unseen);
+        let end_unseen = |there| self.end_unseen(there, ctx);
+        // Each case on its way: a copy of what is in flight would wait for its parts.
+        match in_flight {
+            InFlight::On(route) => {
+                opening.route = route;
+                opening.marks |= ON_ROUTE;
+                if inherited.is_none() && !recorded.labels.has_outcome() {
+                    opening.labels = None;
+                }
+                if let Some(near) = self.table.free(id) {
+                    opening.fill(near.open);
+                    near.occupy();
+                } else {
+                    self.table.insert(id, |open| opening.fill(open), end_unseen);
+                }
+            }
+            InFlight::Kept(series) => {
+                let fill = |open: &OpenSpan| {
+                    opening.fill(open);
+                    open.keep_in_flight(series);
+                };
+                self.table.insert(id, fill, end_unseen);
+            }
         }
     }
 
@@ -331,37 +346,21 @@ impl Spans {
 /// What a span has when it opens.
 struct Opening<'a> {
     position: PlanPosition,
+    route: RoutePosition,
     outer: Outer,
     opened: u64,
     marks: u8,
-    in_flight: InFlight,
-    labels: &'a LabelBuf,
-    /// Whether they are others than those of the route.
-    keeps_labels: bool,
+    /// Its labels, if they are not those of the route.
+    labels: Option<&'a LabelBuf>,
 }
 
 impl Opening<'_> {
     #[inline(always)]
-    fn fill(self, open: &OpenSpan) {
-        let Self {
-            position,
-            opened,
-            marks,
-            ..
-        } = self;
+    fn fill(&self, open: &OpenSpan) {
         open.set_outer(self.outer);
-        match self.in_flight {
-            InFlight::On(route) => {
-                open.fill(position, route, opened, marks | ON_ROUTE);
-                if self.keeps_labels {
-                    open.keep_labels(self.labels);
-                }
-            }
-            InFlight::Kept(series) => {
-                open.fill(position, RoutePosition::NONE, opened, marks);
-                open.keep_in_flight(series);
-                open.keep_labels(self.labels);
-            }
+        open.fill(self.position, self.route, self.opened, self.marks);
+        if let Some(labels) = self.labels {
+            open.keep_labels(labels);
         }
     }
 }
