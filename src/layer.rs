@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::handle::MeterHandle;
 use crate::meter::{Anybody, Meter};
@@ -87,6 +87,9 @@ where
         self.meter.home.set(subscriber);
         // Not to get an answer: to be asked, if we can be.
         let _ = subscriber.is::<Reachable>();
+        if !self.is_filter && !subscriber.is::<Registry>() {
+            self.spans.table.expect_any_ids();
+        }
         self.filtered.on_register_dispatch(subscriber);
     }
 

@@ -4,7 +4,7 @@
 //! allocation more for each span, and two layers of one type share them.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use super::open_span::{OpenSpan, Outer};
 use crate::segmented::Segmented;
@@ -30,6 +30,8 @@ pub(super) struct SpanTable {
     near: [OnceLock<Box<Block>>; NEAR],
     /// By thread.
     far: Segmented<OnceLock<Box<Far>>, 16>,
+    /// Whether there is no bound to indices: blocks up to the highest would fill the memory.
+    is_sparse: AtomicBool,
     elsewhere: Elsewhere,
 }
 
@@ -69,6 +71,11 @@ const OURS: u16 = 1 << 15;
 const PASSED: u16 = 1 << 14;
 
 impl SpanTable {
+    /// Ids are those of another registry, which may be any. Said before a span opens.
+    pub(super) fn expect_any_ids(&self) {
+        self.is_sparse.store(true, Ordering::Relaxed);
+    }
+
     /// Calls with a span, if it is open and measured.
     #[inline(always)]
     pub(super) fn with<R>(&self, id: u64, call: impl FnOnce(&OpenSpan) -> R) -> Option<R> {
@@ -120,7 +127,7 @@ impl SpanTable {
             };
             make_room(there.id());
         }
-        if place.is_elsewhere() || self.tag(place) & OURS != 0 {
+        if self.is_elsewhere(place) || self.tag(place) & OURS != 0 {
             self.elsewhere.insert(id, fill);
         } else {
             self.put(place, OURS, fill);
@@ -176,7 +183,7 @@ impl SpanTable {
     /// Remembers it. What is around a span stays there, and open, as long as the span is.
     pub(super) fn set_outer(&self, id: u64, outer: Outer) {
         let place = Place::of(id);
-        if place.is_elsewhere() || self.tag(place) & OURS != 0 {
+        if self.is_elsewhere(place) || self.tag(place) & OURS != 0 {
             let _ = self.with(id, |open| open.set_outer(outer));
         } else {
             self.put(place, PASSED, |open| open.set_outer(outer));
@@ -236,9 +243,14 @@ impl SpanTable {
         block.get().map(AsRef::as_ref)
     }
 
+    /// Whether there is no place for a span.
+    fn is_elsewhere(&self, place: Place) -> bool {
+        place.is_beyond() || place.near().is_none() && self.is_sparse.load(Ordering::Relaxed)
+    }
+
     #[inline(always)]
     fn far(&self, place: Place) -> Option<&Far> {
-        if place.is_elsewhere() {
+        if self.is_elsewhere(place) {
             return None;
         }
         self.far.get(place.thread())?.get().map(AsRef::as_ref)
@@ -250,6 +262,7 @@ impl Default for SpanTable {
         Self {
             near: [const { OnceLock::new() }; NEAR],
             far: Segmented::new(),
+            is_sparse: AtomicBool::new(false),
             elsewhere: Elsewhere::default(),
         }
     }
@@ -422,6 +435,22 @@ mod tests {
     }
 
     #[test]
+    fn ids_without_a_bound_take_no_room_for_those_between_them() {
+        let table = SpanTable::default();
+        table.expect_any_ids();
+        for id in ids() {
+            insert(&table, id);
+            assert_eq!(opened(&table, id), Some(id));
+        }
+        assert_eq!(count(&table), ids().len());
+        assert_eq!(table.far.iter().filter_map(OnceLock::get).count(), 0);
+        for id in ids() {
+            assert_eq!(close(&table, id), Some(id));
+        }
+        assert_eq!(count(&table), 0);
+    }
+
+    #[test]
     fn a_released_slot_is_empty_for_the_next_span() {
         let table = SpanTable::default();
         let fill = |open: &OpenSpan| {
@@ -441,7 +470,7 @@ mod tests {
         let (table, ids) = (SpanTable::default(), ids());
         for id in &ids {
             table.set_outer(*id, Outer::Some(4));
-            let expected = if Place::of(*id).is_elsewhere() {
+            let expected = if table.is_elsewhere(Place::of(*id)) {
                 Outer::Unknown
             } else {
                 Outer::Some(4)

@@ -112,7 +112,7 @@ impl Opener<'_> {
             *marks |= FAILED;
         } else {
             self.table.set_outer(known.id, outer);
-            let is_kept = known.measured.is_some() || !Place::of(known.id).is_elsewhere();
+            let is_kept = known.measured.is_some() || !self.table.is_elsewhere(Place::of(known.id));
             known.outer = if is_kept { outer } else { Outer::Unknown };
         }
         known.check(self.table);

@@ -62,8 +62,9 @@ impl Place {
         self.0.generation as u16 | mark
     }
 
+    /// Whether no span of that registry stands so far out.
     #[inline(always)]
-    pub(super) const fn is_elsewhere(self) -> bool {
+    pub(super) const fn is_beyond(self) -> bool {
         self.block() >= MOST_BLOCKS || self.0.generation >= PASSED as u64
     }
 }
