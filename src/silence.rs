@@ -86,7 +86,7 @@ const CURE: &str =
 /// All callsites of the process in which a subscriber has no interest.
 fn refused(subscriber: &Dispatch) -> Vec<&'static Metadata<'static>> {
     let refused = Arc::default();
-    // Whoever is new is asked about all callsites.
+    // A new subscriber is asked about all callsites.
     drop(Dispatch::new(Census {
         subscriber: subscriber.clone(),
         refused: Arc::clone(&refused),

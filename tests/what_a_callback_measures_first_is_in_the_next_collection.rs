@@ -1,5 +1,5 @@
 //! The OpenTelemetry SDK holds its pipeline while it runs the callbacks of observable
-//! instruments, and whoever creates an instrument waits for that pipeline. A program may
+//! instruments, and creating an instrument waits for that pipeline. A program may
 //! measure something for the first time just then.
 #![cfg(all(feature = "otel", feature = "prometheus"))]
 

@@ -183,7 +183,7 @@ pub(crate) const OVER_THE_LIMIT: Operation = Operation::new(
     OVERFLOWS,
 );
 
-/// The same with labels that nobody has seen.
+/// The same with labels that are new each time.
 pub(crate) const NEW_OVER_THE_LIMIT: Operation = Operation::new(count_by_id, OVERFLOWS);
 
 /// Each time another series.

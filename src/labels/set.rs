@@ -53,7 +53,7 @@ impl LabelNames {
         LabelSet { names: self, words }
     }
 
-    /// Everything after the last slot is the outcome's, which has a slot of its own.
+    /// The slot after all others is that of the outcome.
     fn name(&self, slot: u8) -> &Name {
         debug_assert!(usize::from(slot) < self.by_slot.len() || slot == OUTCOME);
         self.by_slot.get(usize::from(slot)).unwrap_or(&self.outcome)

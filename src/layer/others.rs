@@ -40,7 +40,7 @@ pub(super) fn interest(subscriber: &Dispatch, metadata: &'static Metadata<'stati
         let _asking = Asking::begin(Question { metadata, ours_say });
         subscriber.register_callsite(metadata)
     };
-    // Where nobody says anything, the registry's answer is `always`, too: hence
+    // Where no layer says anything, the registry's answer is `always`, too: hence
     // the first question.
     if ask(Ours::Interest).is_never() {
         Interest::never()

@@ -78,8 +78,8 @@ impl LevelHint {
 /// and one of them may wait for a lock that this thread holds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// On a thread of its own: where `tracing` has lent this thread its subscriber, it would
-/// find none here, and disable everything.
+/// On another thread: where `tracing` has lent this thread its subscriber, it finds none here,
+/// and would disable everything.
 fn rebuild_interest(subscriber: Dispatch) {
     let (done, wait) = mpsc::channel();
     let rebuild = move || {

@@ -118,7 +118,7 @@ impl Exports {
         *self.failure.lock() = failure;
     }
 
-    /// One event is the line and the count: whoever looks at either finds it.
+    /// One event is the line and the count: a reader of either finds it.
     fn report_failure(&self, why: &str, spans: Option<u64>) -> String {
         tracing::error!(
             monotonic_counter.telemetry.failed_exports = 1,

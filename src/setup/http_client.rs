@@ -18,7 +18,7 @@ use super::exports::Exports;
 use super::rejected::Answer;
 use super::tls::Tls;
 
-/// The exporter of `opentelemetry-otlp` reads answers, too, and tells nobody.
+/// The exporter of `opentelemetry-otlp` reads answers, too, and keeps them to itself.
 pub(super) struct Reading<A> {
     client: Client,
     exports: Arc<Exports>,
@@ -99,7 +99,7 @@ fn read<A: Answer>(response: &Response<Bytes>) -> Option<A> {
     // More than the longest of them: what is sent compressed may be long.
     const MAX_ANSWER: u64 = 1024 * 1024;
     let body = &response.body()[..];
-    // It is asked for by nothing, but that forbids nobody to do it.
+    // It is asked for by nothing, but a collector may do it all the same.
     match response.headers().get(CONTENT_ENCODING) {
         Some(coding) if coding == "gzip" => {
             let mut unpacked = Vec::new();

@@ -1,4 +1,4 @@
-//! What spans cost that nobody measures, by how many measured ones there once were.
+//! What ordinary spans cost, by how many measured ones there once were.
 
 use tracing::{Dispatch, Span, dispatcher};
 use tracing_subscriber::Registry;
