@@ -173,9 +173,9 @@ fn read(open: &OpenSpan) -> (u64, u8) {
 #[test]
 fn threads_find_what_they_know_and_nothing_stays() {
     // Threads beyond those that have blocks for good, too.
-    let numbers = [0, 1, 2, 3, 40, 41];
+    let numbers = [0, 1, 2, 3, 80, 81];
     let table = SpanTable::default();
-    let (frees, mut free): (Vec<_>, Vec<_>) = (0..64).map(|_| channel()).unzip();
+    let (frees, mut free): (Vec<_>, Vec<_>) = (0..128).map(|_| channel()).unzip();
     let (to, mut from): (Vec<_>, Vec<_>) = numbers.map(|_| channel()).into_iter().unzip();
     scope(|threads| {
         let openers = numbers
@@ -194,8 +194,9 @@ fn threads_find_what_they_know_and_nothing_stays() {
                 open: Vec::new(),
             });
         let running: Vec<_> = openers.map(|it| threads.spawn(|| it.run())).collect();
-        for stopped in running {
-            let mut opener = stopped.join().unwrap();
+        // All of them first: each may pass a span on until it stops.
+        let stopped: Vec<_> = running.into_iter().map(|it| it.join().unwrap()).collect();
+        for mut opener in stopped {
             let passed_on: Vec<_> = opener.from.try_iter().collect();
             opener.open.extend(passed_on);
             opener.close_all();

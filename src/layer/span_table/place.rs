@@ -8,8 +8,8 @@ pub(super) const BLOCK: usize = 64;
 /// So many blocks of each of so many threads stay for good: 33 kB a thread, if all of them
 /// were ever needed.
 const NEAR_BLOCKS: u64 = 8;
-const NEAR_THREADS: u64 = 32;
-#[allow(clippy::cast_possible_truncation, reason = "it is 256")]
+const NEAR_THREADS: u64 = 64;
+#[allow(clippy::cast_possible_truncation, reason = "it is 512")]
 pub(super) const NEAR: usize = (NEAR_BLOCKS * NEAR_THREADS) as usize;
 /// A span beyond this is not one of `tracing-subscriber`'s registry.
 const MOST_BLOCKS: u64 = 1 << 20;
