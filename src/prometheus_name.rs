@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_prometheus_own_translation() {
+    fn names_follow_the_rules_of_prometheus_own_translation() {
         let table = include_str!("../tests/prometheus_names.txt");
         let rows = table.lines().filter(|line| !line.starts_with('#'));
         let mut differ = Vec::new();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_those_of_prometheus_own_translation() {
+    fn labels_follow_the_rules_of_prometheus_own_translation() {
         for (key, expected) in [
             ("chain.name", "chain_name"),
             ("label:with:colons", "label_with_colons"),
