@@ -81,6 +81,36 @@ impl Hash for LabelValue {
     }
 }
 
+impl From<&str> for LabelValue {
+    fn from(text: &str) -> Self {
+        Self::Str(text.into())
+    }
+}
+
+impl From<String> for LabelValue {
+    fn from(text: String) -> Self {
+        Self::Str(text.into())
+    }
+}
+
+impl From<i64> for LabelValue {
+    fn from(number: i64) -> Self {
+        Self::I64(number)
+    }
+}
+
+impl From<f64> for LabelValue {
+    fn from(number: f64) -> Self {
+        Self::F64(number)
+    }
+}
+
+impl From<bool> for LabelValue {
+    fn from(it: bool) -> Self {
+        Self::Bool(it)
+    }
+}
+
 impl fmt::Display for LabelValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -141,7 +141,10 @@ mod value;
 
 pub use boundaries::Boundaries;
 pub use catalog::CatalogEntry;
-pub use convention::{Convention, FieldConvention, Measure, Recipe};
+pub use convention::{
+    Condition, Convention, Feed, FieldConvention, LabelRule, Measure, OutcomeRule, Recipe,
+    TextValue,
+};
 pub use error::BuildError;
 pub use gatherer::HandOver;
 pub use handle::MeterHandle;

@@ -42,7 +42,7 @@ pub(crate) type PlanPosition = Position;
 
 /// A callsite of interest.
 struct Callsite {
-    recipe: Recipe,
+    recipes: Vec<Recipe>,
     /// Compiled when it is reached. A callsite is registered with every
     /// subscriber of the process: one that is only reached under another must
     /// not take a name away here.
@@ -97,7 +97,7 @@ impl Meter {
     ) -> &'a Plan {
         let Self { rules, catalog, .. } = self;
         callsite.plan.get_or_init(|| {
-            let plan = compile(metadata, &callsite.recipe, rules, catalog);
+            let plan = compile(metadata, &callsite.recipes, rules, catalog);
             if plan.moments.have_outcome() {
                 let has_changed = || self.span_places.has_changed();
                 let subscriber = || self.home.get();
@@ -119,13 +119,10 @@ impl Meter {
     }
 
     /// The first metric that a callsite would feed, whether it was reached or not.
-    pub(crate) fn first_metric(
-        &self,
-        metadata: &'static Metadata<'static>,
-    ) -> Option<&'static str> {
+    pub(crate) fn first_metric(&self, metadata: &'static Metadata<'static>) -> Option<&str> {
         let (_, callsite) = self.callsite(metadata)?;
-        let measure = callsite.recipe.measures.first()?;
-        Some(measure.metric)
+        let measure = callsite.recipes.iter().flat_map(Recipe::measures).next()?;
+        Some(&measure.metric)
     }
 
     /// Counts, without calling a sink, that something was emitted inside one.
@@ -170,33 +167,41 @@ impl Meter {
             return MaybeOfInterest::new();
         }
         let (target, level) = (metadata.target(), metadata.level());
-        let recipe = if self.directives.would_enable(target, level) {
-            self.recipe(metadata)
+        let recipes = if self.directives.would_enable(target, level) {
+            self.recipes(metadata)
         } else {
             None
         };
-        let is_for_outcomes = match &recipe {
+        let is_for_outcomes = match &recipes {
             _ if metadata.is_event() => CodePlace::of_failed_span(metadata).is_some(),
-            Some(recipe) if recipe.has_outcome() => {
+            Some(recipes) if recipes.iter().any(Recipe::has_outcome) => {
                 self.tell_apart(metadata);
                 true
             }
             _ => self.span_places.add_unmeasured(metadata),
         };
-        if recipe.is_none() && !is_for_outcomes {
+        if recipes.is_none() && !is_for_outcomes {
             return MaybeOfInterest::new();
         }
-        MaybeOfInterest::from(Callsite::new(recipe.unwrap_or_default()))
+        MaybeOfInterest::from(Callsite::new(recipes.unwrap_or_default()))
     }
 
     /// What is measured at a callsite, said or given to others.
-    fn recipe(&self, metadata: &'static Metadata<'static>) -> Option<Recipe> {
-        let mut recipe = Recipe::new();
-        let conventions = self.conventions.iter();
-        for found in conventions.filter_map(|it| it.recognise(metadata)) {
-            recipe.merge(found);
-        }
-        is_of_interest(metadata, &recipe, &self.rules).then_some(recipe)
+    fn recipes(&self, metadata: &'static Metadata<'static>) -> Option<Vec<Recipe>> {
+        let recipes: Vec<Recipe> = self
+            .conventions
+            .iter()
+            .enumerate()
+            .filter_map(|(at, it)| Some(self.amended(at, metadata, it.recognise(metadata)?)))
+            .collect();
+        is_of_interest(metadata, &recipes, &self.rules).then_some(recipes)
+    }
+
+    /// A convention's recipe, as the others leave it.
+    fn amended(&self, of: usize, metadata: &'static Metadata<'static>, recipe: Recipe) -> Recipe {
+        let conventions = self.conventions.iter().enumerate();
+        let others = conventions.filter(|(at, _)| *at != of);
+        others.fold(recipe, |recipe, (_, it)| it.amend(metadata, recipe))
     }
 
     /// Follows the spans that could be taken for this one, too.
@@ -204,15 +209,15 @@ impl Meter {
         for other in self.span_places.add_with_outcome(metadata) {
             let recognise = || self.recognise(other);
             let (_, callsite) = self.callsites.get_or_insert_with(other, recognise);
-            callsite.get_or_init(|| Callsite::new(Recipe::new()));
+            callsite.get_or_init(|| Callsite::new(Vec::new()));
         }
     }
 }
 
 impl Callsite {
-    fn new(recipe: Recipe) -> Box<Self> {
+    fn new(recipes: Vec<Recipe>) -> Box<Self> {
         let plan = OnceLock::new();
-        Box::new(Self { recipe, plan })
+        Box::new(Self { recipes, plan })
     }
 }
 

@@ -225,11 +225,11 @@ impl Plan {
         for (doc, text) in &rare.docs {
             let doc = &self.fields.docs[usize::from(*doc)];
             match doc.says {
-                Says::Help => catalog.declare_help(doc.metric, text, self.location),
+                Says::Help => catalog.declare_help(&doc.metric, text, self.location),
                 Says::Unit => {
-                    let declared = catalog.declare_unit(doc.metric, text, self.location);
+                    let declared = catalog.declare_unit(&doc.metric, text, self.location);
                     if let Err(tally) = declared {
-                        self.refuse_unit(doc.metric, &tally);
+                        self.refuse_unit(&doc.metric, &tally);
                     }
                 }
             }

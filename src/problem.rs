@@ -61,6 +61,10 @@ pub enum Reason {
     /// last collection: shut a meter provider down last. It is listed as long as this is
     /// so; what is lost is not counted.
     ShutDown,
+    /// A convention speaks of a field that the callsite has not.
+    MissingField,
+    /// Another convention feeds the metric from this callsite already: that one counts.
+    Hidden,
     /// An exporter gives the metric, or a line of it, another name. Nothing is rejected.
     ExporterName,
     /// A counter has reached the most that an exporter counts, and stops there.
@@ -93,6 +97,8 @@ impl Reason {
             Self::SinkPanicked => "sink_panicked",
             Self::Silenced => "silenced",
             Self::ShutDown => "shut_down",
+            Self::MissingField => "missing_field",
+            Self::Hidden => "hidden",
             Self::ExporterName => "exporter_name",
             Self::CounterFull => "counter_full",
             Self::QueueFull => "queue_full",

@@ -9,8 +9,8 @@ use support::{measure, measure_with};
 use tracing::field::Empty;
 use tracing::{Level, event, info, info_span};
 use tracing_meter::{
-    Boundaries, BuildError, Convention, Handle, Instrument, Kind, Labels, Measure, MemorySink,
-    MeterLayerBuilder, Recipe, Sink,
+    Boundaries, BuildError, Convention, Feed, Handle, Instrument, Kind, Labels, Measure,
+    MemorySink, MeterLayerBuilder, Recipe, Sink,
 };
 use tracing_subscriber::Registry;
 
@@ -317,13 +317,11 @@ impl Convention for Greedy {
     fn recognise(&self, callsite: &tracing::Metadata<'static>) -> Option<Recipe> {
         let field = callsite.fields().field("greedy")?;
         let name = |kind, number| -> &'static str { format!("{kind}{number}").leak() };
-        let recipe = (0..400).fold(Recipe::new(), |recipe, number| {
+        let feed = (0..400).fold(Feed::new(), |feed, number| {
             let measure = Measure::field(Kind::Gauge, name("m", number), field.name());
-            recipe
-                .measure(measure)
-                .label(field.name(), name("k", number))
+            feed.measure(measure).label(field.name(), name("k", number))
         });
-        Some(recipe)
+        Some(feed.into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tracing_core::Metadata;
 
-use super::{Convention, Measure, Recipe};
+use super::{Convention, Feed, Measure, Recipe};
 use crate::kind::Kind;
 
 /// Measures what a field's prefix says.
@@ -17,6 +17,7 @@ use crate::kind::Kind;
 /// | `histogram.NAME = v` | Histogram | records v |
 /// | `increase.NAME = v` | Counter | adds how much v is higher than the series' previous sample |
 /// | `decrease.NAME = v` | Counter | adds how much v is lower than the series' previous sample |
+/// | `observe.NAME` | | on a span: `NAME.calls`, `NAME.duration` and `NAME.in_flight`, as below |
 /// | `started.NAME` | Counter | on a span: +1 when it opens |
 /// | `calls.NAME` | Counter | on a span: +1 when it closes |
 /// | `in_flight.NAME` | UpDownCounter | on a span: +1 when it opens, -1 when it closes |
@@ -33,18 +34,19 @@ pub struct FieldConvention;
 
 impl Convention for FieldConvention {
     fn recognise(&self, callsite: &Metadata<'static>) -> Option<Recipe> {
-        let (mut recipe, mut seen) = (Recipe::new(), HashSet::new());
+        let (mut recipe, mut feed) = (Recipe::new(), Feed::new());
+        let mut seen = HashSet::new();
         for field in callsite.fields() {
             let name = field.name();
             let known = Known::of(name, callsite.is_span());
             // A recipe speaks of all fields of a name at once.
-            if seen.insert(name) || matches!(known, Known::OfTheSpan(_)) {
-                recipe = known.add_to(recipe, name);
+            if seen.insert(name) || matches!(known, Known::OfTheSpan(_) | Known::Observed(_)) {
+                (recipe, feed) = known.add_to(recipe, feed, name);
             }
         }
-        let measures = !recipe.measures.is_empty() || !recipe.docs.is_empty();
-        let labelled_span = callsite.is_span() && !recipe.labels.is_empty();
-        (measures || labelled_span).then_some(recipe)
+        let measures = !feed.measures.is_empty() || !recipe.docs.is_empty();
+        let labelled_span = callsite.is_span() && !feed.labels.is_empty();
+        (measures || labelled_span).then(|| recipe.feed(feed))
     }
 }
 
@@ -54,6 +56,8 @@ enum Known {
     Value(Measure),
     /// Its span is measured.
     OfTheSpan(Measure),
+    /// Its span is measured in every way.
+    Observed(&'static str),
     Help(&'static str),
     Unit(&'static str),
     Label(&'static str),
@@ -70,6 +74,7 @@ impl Known {
             "histogram" => Self::Value(Measure::field(Kind::Histogram, name, field)),
             "increase" => Self::Value(Measure::rise(name, field)),
             "decrease" => Self::Value(Measure::fall(name, field)),
+            "observe" if on_span => Self::Observed(name),
             "started" if on_span => Self::OfTheSpan(Measure::opened(name)),
             "calls" if on_span => Self::OfTheSpan(Measure::closed(name)),
             "in_flight" if on_span => Self::OfTheSpan(Measure::in_flight(name)),
@@ -83,13 +88,21 @@ impl Known {
         }
     }
 
-    fn add_to(self, recipe: Recipe, field: &'static str) -> Recipe {
+    fn add_to(self, recipe: Recipe, feed: Feed, field: &'static str) -> (Recipe, Feed) {
         match self {
-            Self::Value(measure) | Self::OfTheSpan(measure) => recipe.measure(measure),
-            Self::Help(metric) => recipe.help(field, metric),
-            Self::Unit(metric) => recipe.unit(field, metric),
-            Self::Label(key) => recipe.label(field, key),
-            Self::Nothing => recipe,
+            Self::Value(measure) | Self::OfTheSpan(measure) => (recipe, feed.measure(measure)),
+            Self::Observed(name) => (recipe, observe(feed, name)),
+            Self::Help(metric) => (recipe.help(field, metric), feed),
+            Self::Unit(metric) => (recipe.unit(field, metric), feed),
+            Self::Label(key) => (recipe, feed.label(field, key)),
+            Self::Nothing => (recipe, feed),
         }
     }
+}
+
+/// One name for three metrics: a name has one kind.
+fn observe(feed: Feed, name: &str) -> Feed {
+    feed.measure(Measure::closed(format!("{name}.calls")))
+        .measure(Measure::duration(format!("{name}.duration")))
+        .measure(Measure::in_flight(format!("{name}.in_flight")))
 }

@@ -33,34 +33,34 @@ pub(crate) struct LabelRules {
 /// Whether a callsite has anything to measure, to say, or to give to others.
 pub(crate) fn is_of_interest(
     metadata: &Metadata<'static>,
-    recipe: &Recipe,
+    recipes: &[Recipe],
     rules: &LabelRules,
 ) -> bool {
-    !recipe.measures.is_empty()
-        || !recipe.docs.is_empty()
-        || carries_labels(metadata, recipe, rules)
+    let feeds = |recipe: &Recipe| recipe.measures().next().is_some() || !recipe.docs.is_empty();
+    recipes.iter().any(feeds) || carries_labels(metadata, recipes, rules)
 }
 
 /// The plan of a callsite of interest.
 pub(crate) fn compile(
     metadata: &'static Metadata<'static>,
-    recipe: &Recipe,
+    recipes: &[Recipe],
     rules: &LabelRules,
     catalog: &Catalog,
 ) -> Plan {
+    let measures = || recipes.iter().flat_map(Recipe::measures);
     let mut compiler = Compiler {
         metadata,
         catalog,
         fields: vec![Roles::default(); metadata.fields().len()],
         measures: Vec::new(),
         moments: Moments::default(),
-        problem_metric: recipe.measures.first().map_or("", |m| m.metric),
+        problem_metric: measures().next().map_or("", |m| &m.metric),
     };
-    for measure in &recipe.measures {
+    for measure in measures() {
         compiler.add_measure(measure);
     }
-    let keys = compiler.add_labels(recipe, rules);
-    let docs = compiler.add_docs(recipe);
+    let keys = compiler.add_labels(recipes, rules);
+    let docs = compiler.add_docs(recipes);
     let carried = labels::carried(metadata, &keys, rules);
     if compiler.moments.have_outcome() {
         compiler.add_marks();
@@ -93,11 +93,15 @@ pub(crate) fn compile(
     }
 }
 
-fn carries_labels(metadata: &Metadata<'static>, recipe: &Recipe, rules: &LabelRules) -> bool {
+fn carries_labels(metadata: &Metadata<'static>, recipes: &[Recipe], rules: &LabelRules) -> bool {
     let is_inherited = |key: &str| rules.inherited.iter().any(|known| **known == *key);
     let mut fields = metadata.fields().iter();
     metadata.is_span()
-        && (recipe.labels.iter().any(|label| is_inherited(label.key))
+        && (recipes
+            .iter()
+            .flat_map(|recipe| &recipe.feeds)
+            .flat_map(|feed| &feed.labels)
+            .any(|label| is_inherited(&label.key))
             || fields.any(|field| is_inherited(field.name())))
 }
 
@@ -108,7 +112,7 @@ struct Compiler<'a> {
     measures: Vec<PlannedMeasure>,
     moments: Moments,
     /// Names the callsite where a problem is not one metric's.
-    problem_metric: &'static str,
+    problem_metric: &'a str,
 }
 
 impl Compiler<'_> {
@@ -123,11 +127,11 @@ impl Compiler<'_> {
         let location = Location::of(self.metadata);
         let target = self
             .catalog
-            .declare(measure.metric, measure.kind, location)
-            .and_then(|metric| match measure.unit {
+            .declare(&measure.metric, measure.kind, location)
+            .and_then(|metric| match &measure.unit {
                 None => Ok(metric),
                 Some(unit) => {
-                    let declared = self.catalog.declare_unit(measure.metric, unit, location);
+                    let declared = self.catalog.declare_unit(&measure.metric, unit, location);
                     declared.map(|()| metric)
                 }
             });
@@ -140,8 +144,9 @@ impl Compiler<'_> {
 
     /// Notes when a measure is due. `None` if it never is at this callsite.
     fn schedule(&mut self, measure: &Measure, index: u8) -> Option<Reading> {
-        match measure.source {
+        match &measure.source {
             Source::Field(field, reading) => {
+                let (field, reading) = (&*field.name, *reading);
                 let takes = match reading {
                     Reading::Amount => measure.kind,
                     // A level may be below zero, although its rises are counted.
@@ -155,6 +160,7 @@ impl Compiler<'_> {
                 }
                 return is_there.then_some(reading);
             }
+            Source::Happened | Source::FieldAtClose(..) => return None,
             _ if !self.metadata.is_span() => return None,
             Source::Opened => self.moments.opened.push(index),
             Source::Closed => self.moments.closed.push(index),
@@ -164,14 +170,18 @@ impl Compiler<'_> {
         Some(Reading::Amount)
     }
 
-    fn add_docs(&mut self, recipe: &Recipe) -> Box<[PlannedDoc]> {
+    fn add_docs(&mut self, recipes: &[Recipe]) -> Box<[PlannedDoc]> {
         let mut docs = Vec::new();
-        for doc in recipe.docs.iter().take(MAX_DOCS) {
-            for role in self.roles_of(doc.field) {
+        for doc in recipes
+            .iter()
+            .flat_map(|recipe| &recipe.docs)
+            .take(MAX_DOCS)
+        {
+            for role in self.roles_of(&doc.field) {
                 role.doc = Some(index(docs.len()));
             }
             docs.push(PlannedDoc {
-                metric: doc.metric,
+                metric: doc.metric.clone(),
                 says: doc.says,
                 said: OnceLock::new(),
             });

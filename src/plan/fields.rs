@@ -1,5 +1,6 @@
 //! What each field of a callsite is, and what an event or span recorded there.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
@@ -89,7 +90,7 @@ pub(super) enum Mark {
 
 /// A field that says what a metric means.
 pub(super) struct PlannedDoc {
-    pub(super) metric: &'static str,
+    pub(super) metric: Cow<'static, str>,
     pub(super) says: Says,
     /// Set once it was read: what a metric means is said once.
     pub(super) said: OnceLock<()>,

@@ -7,7 +7,7 @@ use tracing_core::Metadata;
 
 use super::super::Inherited;
 use super::{Compiler, LabelRules, index};
-use crate::convention::Recipe;
+use crate::convention::{Recipe, ValueSource};
 use crate::kind::Kind;
 use crate::problem::Reason;
 use crate::prometheus_name;
@@ -17,9 +17,16 @@ const MAX_LABELS: usize = 150;
 
 impl Compiler<'_> {
     /// Gives each key a slot, and returns the keys by slot.
-    pub(super) fn add_labels(&mut self, recipe: &Recipe, rules: &LabelRules) -> Vec<Arc<str>> {
+    pub(super) fn add_labels(&mut self, recipes: &[Recipe], rules: &LabelRules) -> Vec<Arc<str>> {
         let mut keys: Vec<Arc<str>> = Vec::new();
-        let recipe_labels = recipe.labels.iter().map(|label| (label.field, label.key));
+        let feeds = recipes.iter().flat_map(|recipe| &recipe.feeds);
+        let recipe_labels =
+            feeds
+                .flat_map(|feed| &feed.labels)
+                .filter_map(|label| match label.sources.first() {
+                    Some(ValueSource::Field(field)) => Some((&**field, &*label.key)),
+                    _ => None,
+                });
         for (field, key) in recipe_labels.chain(self.allowed_fields(rules)) {
             let Some(slot) = self.slot_of(key, &mut keys, rules) else {
                 continue;

@@ -1,0 +1,117 @@
+//! Where a label's value comes from.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::labels::LabelValue;
+
+/// Where a label's value comes from: the first of some sources that has one.
+///
+/// Rules are asked when a series is seen for the first time, or is over its limit: not
+/// on the way to a known series.
+///
+/// ```
+/// use tracing_meter::{LabelRule, LabelValue};
+///
+/// let error = LabelRule::new("error.type")
+///     .field("error.type")
+///     .map("http.response.status_code", |status| match status {
+///         LabelValue::I64(500..) => Some(status.to_string().into()),
+///         _ => None,
+///     })
+///     .failure("_OTHER");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LabelRule {
+    pub(crate) key: Cow<'static, str>,
+    pub(crate) sources: Vec<ValueSource>,
+    pub(crate) is_optional: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ValueSource {
+    Field(Cow<'static, str>),
+    Map(Cow<'static, str>, ValueMap),
+    Constant(LabelValue),
+    /// The texts for a span that went well, failed or panicked.
+    Outcome([Option<Arc<str>>; 3]),
+}
+
+/// What a closure makes of a value.
+#[derive(Clone)]
+pub(crate) struct ValueMap(Arc<dyn Fn(&LabelValue) -> Option<LabelValue> + Send + Sync>);
+
+impl LabelRule {
+    /// A label under this key, which has no source yet.
+    pub fn new(key: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            key: key.into(),
+            sources: Vec::new(),
+            is_optional: false,
+        }
+    }
+
+    /// A field's value.
+    pub fn field(self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.source(ValueSource::Field(field.into()))
+    }
+
+    /// What a closure makes of a field's value, if anything.
+    ///
+    /// It has to give the same for the same value. If it panics, so does the thread that
+    /// measures.
+    pub fn map(
+        self,
+        field: impl Into<Cow<'static, str>>,
+        map: impl Fn(&LabelValue) -> Option<LabelValue> + Send + Sync + 'static,
+    ) -> Self {
+        self.source(ValueSource::Map(field.into(), ValueMap(Arc::new(map))))
+    }
+
+    /// This text, for a span that has failed or panicked, of what is measured when it closes.
+    pub fn failure(self, text: impl Into<Arc<str>>) -> Self {
+        let text = text.into();
+        let texts = [None, Some(Arc::clone(&text)), Some(text)];
+        self.source(ValueSource::Outcome(texts))
+    }
+
+    /// This value, where no source before has one.
+    pub fn default(self, value: impl Into<LabelValue>) -> Self {
+        self.source(ValueSource::Constant(value.into()))
+    }
+
+    /// It is no problem if a callsite has none of the fields.
+    pub fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
+    }
+
+    fn source(mut self, source: ValueSource) -> Self {
+        self.sources.push(source);
+        self
+    }
+}
+
+impl ValueSource {
+    /// The field that it reads, if it reads one.
+    pub(crate) fn field(&self) -> Option<&str> {
+        match self {
+            Self::Field(field) | Self::Map(field, _) => Some(field),
+            Self::Constant(_) | Self::Outcome(_) => None,
+        }
+    }
+}
+
+impl ValueMap {
+    pub(crate) fn apply(&self, value: &LabelValue) -> Option<LabelValue> {
+        (self.0)(value)
+    }
+}
+
+impl fmt::Debug for ValueMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ValueMap")
+    }
+}
