@@ -125,6 +125,11 @@ impl Catalog {
         self
     }
 
+    /// How many series an instrument may have.
+    pub(crate) const fn series_cap(&self) -> usize {
+        self.series_cap
+    }
+
     pub(crate) fn problems(&self) -> &Problems {
         &self.problems
     }
@@ -350,10 +355,6 @@ impl Metric {
 
     pub(crate) fn name(&self) -> &str {
         self.name.as_str()
-    }
-
-    pub(crate) const fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// Lists the keys of the labels that a callsite may give to this metric.

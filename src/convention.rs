@@ -10,14 +10,15 @@ mod measure;
 mod outcome_rule;
 mod recipe;
 
+pub use crate::value::TextValue;
 pub use condition::Condition;
 pub(crate) use condition::Test;
 pub use feed::Feed;
 pub use fields::FieldConvention;
 pub use label_rule::LabelRule;
 pub(crate) use label_rule::{ValueMap, ValueSource};
-pub use measure::{Measure, TextValue};
-pub(crate) use measure::{Reading, Source, ValueField, ValueForm};
+pub use measure::Measure;
+pub(crate) use measure::{Reading, Source, ValueField};
 pub use outcome_rule::OutcomeRule;
 pub use recipe::Recipe;
 pub(crate) use recipe::Says;

@@ -4,12 +4,15 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::value::Value;
+
 mod buf;
 mod entry;
 mod hash;
 mod set;
 
 pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME};
+pub(crate) use entry::{is_true_in, value_in};
 pub(crate) use hash::Seed;
 pub(crate) use set::{LabelNames, LabelSet};
 
@@ -81,6 +84,17 @@ impl Hash for LabelValue {
     }
 }
 
+impl LabelValue {
+    pub(crate) fn as_value(&self) -> Value<'_> {
+        match self {
+            Self::Str(v) => Value::Str(v),
+            Self::I64(v) => Value::I64(*v),
+            Self::F64(v) => Value::F64(*v),
+            Self::Bool(v) => Value::Bool(*v),
+        }
+    }
+}
+
 impl From<&str> for LabelValue {
     fn from(text: &str) -> Self {
         Self::Str(text.into())
@@ -127,11 +141,9 @@ impl fmt::Display for LabelValue {
 pub struct Labels(Arc<[Label]>);
 
 impl Labels {
-    /// Where a key comes twice the first one counts: a callsite's own label
-    /// before an inherited one.
+    /// Each key has to be there once.
     pub(crate) fn new(mut labels: Vec<Label>) -> Self {
         labels.sort_by(|a, b| a.key.cmp(&b.key));
-        labels.dedup_by(|later, earlier| later.key == earlier.key);
         Self(labels.into())
     }
 

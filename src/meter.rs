@@ -192,7 +192,11 @@ impl Meter {
             .conventions
             .iter()
             .enumerate()
-            .filter_map(|(at, it)| Some(self.amended(at, metadata, it.recognise(metadata)?)))
+            .filter_map(|(at, it)| {
+                let mut recipe = self.amended(at, metadata, it.recognise(metadata)?);
+                it.name().clone_into(&mut recipe.convention);
+                Some(recipe)
+            })
             .collect();
         is_of_interest(metadata, &recipes, &self.rules).then_some(recipes)
     }

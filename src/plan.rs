@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
 use crate::gatherer::Gatherer;
-use crate::labels::{LabelBuf, LabelKey, LabelNames};
+use crate::labels::{LabelBuf, LabelKey};
 use crate::problem::{Location, Reason, Tally};
 use crate::series::{Admitted, Series};
 
@@ -14,14 +14,20 @@ mod compile;
 mod fields;
 mod moments;
 mod route;
+mod view;
 
 pub(crate) use code_place::CodePlace;
 pub(crate) use compile::{LabelRules, compile, is_of_interest};
-pub(crate) use fields::{FieldPlan, Recorded};
+pub(crate) use fields::{FieldPlan, Held, Recorded};
 use fields::{Rare, Rejected};
 pub(crate) use moments::{InFlight, KeptSeries, Moments, Outcome};
 use route::Routes;
 pub(crate) use route::{Route, RoutePosition};
+use view::View;
+
+/// Ways with values that a map has changed may be without bound: they take this part of the
+/// room, and leave the rest to others.
+const MAPPED_WAYS: usize = 8;
 
 /// Everything there is to know about a callsite, so that measuring it compares
 /// no names: what each field is, by its index, and where measurements go.
@@ -29,8 +35,8 @@ pub(crate) struct Plan {
     location: Location,
     /// What each field is.
     pub(crate) fields: FieldPlan,
-    /// Keys by slot: the callsite's own labels, then the inherited ones.
-    label_names: LabelNames,
+    /// What was recorded, as each feed sees it.
+    views: Box<[View]>,
     /// The inherited labels, in the layer's order.
     inherited: Box<[Inherited]>,
     /// Which own labels are given to everything inside, as (slot, position in
@@ -43,20 +49,28 @@ pub(crate) struct Plan {
     /// The place of the span that failed if this event happens.
     pub(crate) fails: Option<CodePlace>,
     routes: Routes,
+    /// How many ways may be remembered to series that another way leads to, too.
+    most_ways: usize,
     gatherer: Arc<Gatherer>,
 }
 
 struct PlannedMeasure {
     target: Result<Arc<Metric>, Arc<Tally>>,
     reading: Reading,
+    view: u8,
+    /// Due when a span closes.
+    is_late: bool,
+    /// Measures of conventions before, which feed the same metric: where one of them does,
+    /// this one does not.
+    hidden_by: Box<[u8]>,
     /// Set if the unit that this callsite gives is not the metric's.
     unit_conflict: OnceLock<Arc<Tally>>,
 }
 
-/// Where an inherited label stands, and which own label hides it.
+/// Where an inherited label stands, and which own ones hide it.
 struct Inherited {
     slot: u8,
-    hidden_by: Option<u8>,
+    hidden_by: Box<[u8]>,
 }
 
 impl Plan {
@@ -84,30 +98,29 @@ impl Plan {
                 self.reject(*measure, *reason, catalog, || shown.clone());
             }
         }
-        if recorded.samples.is_empty() {
+        if recorded.samples.is_empty() && self.moments.happened.is_empty() {
             return;
         }
         let route = self.routes.find(key).map(|(_, route)| route);
         for (measure, value) in &recorded.samples {
             self.add(*measure, *value, route, key, catalog);
         }
+        self.add_each(&self.moments.happened, 1.0, route, key, catalog);
     }
 
     /// Takes over an inherited label, unless a nearer one is there: what is hidden
     /// must not make another route.
     pub(crate) fn inherit(&self, position: u8, stored: &[u64], from: u8, labels: &mut LabelBuf) {
-        let Inherited { slot, hidden_by } = self.inherited[usize::from(position)];
-        if !labels.has(slot) && !hidden_by.is_some_and(|own| labels.has(own)) {
-            labels.set_from(slot, stored, from);
+        let inherited = &self.inherited[usize::from(position)];
+        if inherited.is_wanted(labels) {
+            labels.set_from(inherited.slot, stored, from);
         }
     }
 
     /// Whether a span further out may have a label for what is measured here.
     pub(crate) fn may_inherit_more(&self, labels: &LabelBuf) -> bool {
-        self.inherited.iter().any(|inherited| {
-            let Inherited { slot, hidden_by } = *inherited;
-            !labels.has(slot) && !hidden_by.is_some_and(|own| labels.has(own))
-        })
+        let mut inherited = self.inherited.iter();
+        inherited.any(|inherited| inherited.is_wanted(labels))
     }
 
     /// The first measure's name, to name a callsite in a problem.
@@ -148,8 +161,11 @@ impl Plan {
         {
             return true;
         }
-        let Some(series) = end.series.get() else {
+        let Some(fed) = end.series.get() else {
             return false;
+        };
+        let Some(series) = fed else {
+            return true;
         };
         planned.reading.add(series, value);
         if planned.reading == Reading::Amount
@@ -174,21 +190,32 @@ impl Plan {
         }
     }
 
-    /// Finds the series in the catalog, and remembers the way unless it leads
-    /// to the overflow series: the ways there are without bound.
+    /// Finds the series in the catalog, if these values feed the measure, and remembers the
+    /// way where there is a bound to such ways: not to the overflow series, and not without
+    /// end to others.
     fn admit(&self, measure: u8, key: LabelKey<'_>, catalog: &Catalog) -> Option<Admitted<'_>> {
         let planned = &self.measures[usize::from(measure)];
+        if !self.is_fed(planned, key.words) {
+            self.remember(measure, key, None, self.most_ways);
+            return None;
+        }
         let target = match planned.unit_conflict.get() {
             Some(tally) => Err(tally),
             None => planned.target.as_ref(),
         };
-        let labels = self.label_names.of(key.words);
+        let (limit, seed) = (self.fields.label_limit, self.routes.seed);
+        let view = self.view(planned);
+        let viewed = view.read(key.words, planned.is_late, limit, seed);
+        let labels = view.names.of(viewed.labels.as_words());
         match target.and_then(|metric| catalog.admit(metric, labels)) {
             Ok(admitted) => {
-                if !matches!(admitted, Admitted::Overflow(_)) {
-                    let (_, route) = self.routes.insert(key);
-                    route.set_series(measure, admitted.series());
-                }
+                let most = match admitted {
+                    Admitted::New(_) => usize::MAX,
+                    Admitted::Known(_) if viewed.is_mapped => self.most_ways / MAPPED_WAYS,
+                    Admitted::Known(_) => self.most_ways,
+                    Admitted::Overflow(_) => 0,
+                };
+                self.remember(measure, key, Some(admitted.series()), most);
                 Some(admitted)
             }
             Err(tally) => {
@@ -196,6 +223,27 @@ impl Plan {
                 None
             }
         }
+    }
+
+    fn remember(&self, measure: u8, key: LabelKey<'_>, series: Option<&Arc<Series>>, most: usize) {
+        if most > 0
+            && let Some(route) = self.routes.insert_within(most, key)
+        {
+            route.set_series(measure, series);
+        }
+    }
+
+    /// Whether a measure is fed where these values were recorded.
+    fn is_fed(&self, planned: &PlannedMeasure, words: &[u64]) -> bool {
+        let mut before = planned
+            .hidden_by
+            .iter()
+            .map(|at| &self.measures[usize::from(*at)]);
+        self.view(planned).applies_to(words) && !before.any(|other| self.is_fed(other, words))
+    }
+
+    fn view(&self, planned: &PlannedMeasure) -> &View {
+        &self.views[usize::from(planned.view)]
     }
 
     #[cold]
@@ -244,6 +292,13 @@ impl Plan {
                 let _ = planned.unit_conflict.set(Arc::clone(tally));
             }
         }
+    }
+}
+
+impl Inherited {
+    /// Whether it has no value yet, and nothing hides it.
+    fn is_wanted(&self, labels: &LabelBuf) -> bool {
+        !labels.has(self.slot) && !self.hidden_by.iter().any(|own| labels.has(*own))
     }
 }
 

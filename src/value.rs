@@ -9,6 +9,11 @@ use tracing_core::field::{Field, Visit};
 use crate::kind::Kind;
 use crate::problem::Reason;
 
+mod form;
+
+pub use form::TextValue;
+pub(crate) use form::ValueForm;
+
 /// A field's value, before anybody has decided what it is for.
 pub(crate) enum Value<'a> {
     I64(i64),

@@ -334,7 +334,9 @@ fn a_callsite_with_too_much_of_everything_keeps_what_fits() {
             info!(greedy = 1);
         },
     );
-    let labels = [("k0", "1"), ("tenant", "t")];
+    let keys: Vec<String> = (0..150).map(|number| format!("k{number}")).collect();
+    let mut labels: Vec<(&str, &str)> = keys.iter().map(|key| (&**key, "1")).collect();
+    labels.push(("tenant", "t"));
     assert_eq!(measured.value("m0", &labels), Some(1.0));
     assert_eq!(measured.value("m249", &labels), Some(1.0));
     assert_eq!(measured.value("m250", &labels), None);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::labels::LabelValue;
@@ -60,8 +61,7 @@ impl LabelRule {
 
     /// What a closure makes of a field's value, if anything.
     ///
-    /// It has to give the same for the same value. If it panics, so does the thread that
-    /// measures.
+    /// It has to give the same for the same value. If it panics it gives none.
     pub fn map(
         self,
         field: impl Into<Cow<'static, str>>,
@@ -106,7 +106,7 @@ impl ValueSource {
 
 impl ValueMap {
     pub(crate) fn apply(&self, value: &LabelValue) -> Option<LabelValue> {
-        (self.0)(value)
+        catch_unwind(AssertUnwindSafe(|| (self.0)(value))).unwrap_or_default()
     }
 }
 

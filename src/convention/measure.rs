@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::kind::Kind;
+use crate::value::{TextValue, ValueForm};
 
 /// One instrument that a callsite feeds, and with what.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,14 +42,6 @@ pub(crate) struct ValueField {
     pub(crate) form: ValueForm,
 }
 
-/// How a field's number is written.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct ValueForm {
-    pub(crate) text: Option<TextValue>,
-    /// What it is multiplied by.
-    pub(crate) scale: f64,
-}
-
 /// How a field's number is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -58,16 +51,6 @@ pub(crate) enum Reading {
     Rise,
     /// As a level, whose falls are the measurements.
     Fall,
-}
-
-/// What a text says, where it is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TextValue {
-    /// A number, as Rust writes it: `17`, `-0.5`, `1e3`.
-    Number,
-    /// A duration, as its `Debug` writes it: `1.5ms`, `20s`. The measurement is in seconds.
-    Duration,
 }
 
 impl Measure {
@@ -173,6 +156,21 @@ impl Measure {
         )
     }
 
+    pub(crate) const fn reading(&self) -> Reading {
+        match self.source {
+            Source::Field(_, reading) => reading,
+            _ => Reading::Amount,
+        }
+    }
+
+    /// The field that it reads, if it reads one.
+    pub(crate) fn field_name(&self) -> Option<&str> {
+        match &self.source {
+            Source::Field(field, _) | Source::FieldAtClose(field, _) => Some(&field.name),
+            _ => None,
+        }
+    }
+
     fn field_mut(&mut self) -> Option<&mut ValueField> {
         match &mut self.source {
             Source::Field(field, _) | Source::FieldAtClose(field, _) => Some(field),
@@ -198,11 +196,4 @@ impl ValueField {
             form: ValueForm::PLAIN,
         }
     }
-}
-
-impl ValueForm {
-    pub(crate) const PLAIN: Self = Self {
-        text: None,
-        scale: 1.0,
-    };
 }

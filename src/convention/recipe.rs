@@ -18,6 +18,8 @@ use super::{Feed, Measure};
 pub struct Recipe {
     pub(crate) feeds: Vec<Feed>,
     pub(crate) docs: Vec<DocField>,
+    /// The name of the convention that it is of.
+    pub(crate) convention: String,
 }
 
 /// A field whose value says what a metric means.

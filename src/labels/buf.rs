@@ -16,7 +16,7 @@ use super::hash::{LabelHash, Seed};
 use crate::cut::{cut, write_cut};
 use crate::value::Value;
 
-/// The slot of `outcome`: after every other label, so that it can be taken off.
+/// The slot of how a span has ended: after every other value.
 pub(crate) const OUTCOME: u8 = u8::MAX;
 
 /// Label values by slot, encoded and in the order of their slots.
@@ -81,15 +81,6 @@ impl LabelBuf {
         }
     }
 
-    /// Without the label in the last slot of all.
-    #[inline]
-    pub(crate) fn key_before_outcome(&self) -> LabelKey<'_> {
-        if self.has_outcome() {
-            return hashed(self.before_outcome(), self.seed);
-        }
-        self.key()
-    }
-
     /// Sets the label in a slot. Text is cut at `limit` bytes, between characters.
     #[inline(always)]
     pub(crate) fn set(&mut self, slot: u8, value: &Value<'_>, limit: usize) {
@@ -108,11 +99,13 @@ impl LabelBuf {
         }
     }
 
-    /// Copies the label in a slot of stored labels, if there is one.
-    pub(crate) fn set_from(&mut self, slot: u8, stored: &[u64], stored_slot: u8) {
-        if let Some(entry) = entries(stored).find(|entry| slot_of(entry) == stored_slot) {
+    /// Copies the label in a slot of stored labels. Whether there is one.
+    pub(crate) fn set_from(&mut self, slot: u8, stored: &[u64], stored_slot: u8) -> bool {
+        let found = entries(stored).find(|entry| slot_of(entry) == stored_slot);
+        if let Some(entry) = found {
             self.set_entry(slot, entry);
         }
+        found.is_some()
     }
 
     /// Sets all labels that were stored as words.
@@ -122,22 +115,25 @@ impl LabelBuf {
         }
     }
 
+    /// Sets stored labels, and newer ones in their places: in the order of their slots, so
+    /// that the hash is there at once.
+    pub(crate) fn set_merged(&mut self, stored: &[u64], newer: &[u64]) {
+        let (mut stored, mut newer) = (entries(stored).peekable(), entries(newer).peekable());
+        while let Some(slot) = first_slot(stored.peek(), newer.peek()) {
+            let old = stored.next_if(|entry| slot_of(entry) == slot);
+            let new = newer.next_if(|entry| slot_of(entry) == slot);
+            if let Some(entry) = new.or(old) {
+                self.set_entry(slot, entry);
+            }
+        }
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    #[inline]
-    pub(crate) fn has_outcome(&self) -> bool {
-        self.last_slot == i16::from(OUTCOME)
-    }
-
     pub(crate) fn has(&self, slot: u8) -> bool {
         entries(self.as_words()).any(|entry| slot_of(entry) == slot)
-    }
-
-    fn before_outcome(&self) -> &[u64] {
-        let before = entries(self.as_words()).take_while(|entry| slot_of(entry) != OUTCOME);
-        &self.as_words()[..before.map(<[u64]>::len).sum()]
     }
 
     #[inline(always)]
@@ -266,6 +262,14 @@ impl LabelBuf {
     }
 }
 
+fn first_slot(stored: Option<&&[u64]>, newer: Option<&&[u64]>) -> Option<u8> {
+    let (stored, newer) = (stored.map(|it| slot_of(it)), newer.map(|it| slot_of(it)));
+    match (stored, newer) {
+        (Some(stored), Some(newer)) => Some(stored.min(newer)),
+        _ => stored.or(newer),
+    }
+}
+
 fn hashed(words: &[u64], seed: Seed) -> LabelKey<'_> {
     let mut hash = LabelHash::new(seed);
     for entry in entries(words) {
@@ -335,16 +339,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_first_of_two_labels_with_one_key_counts() {
-        let mut labels = buffer();
-        labels.set(0, &Value::Str("own"), 99);
-        labels.set(1, &Value::Str("inherited"), 99);
-        let labels = decode(labels.as_words(), |_| "tenant".into());
-        assert_eq!(labels.get("tenant"), Some(&LabelValue::Str("own".into())));
-        assert_eq!(labels.len(), 1);
-    }
-
     proptest! {
         /// Whatever order labels are set and overwritten in, the buffer is the
         /// same as if each had been set once, in order, with its last value.
@@ -365,6 +359,19 @@ mod tests {
             }
             prop_assert_eq!(labels.as_words(), expected.as_words());
             prop_assert_eq!(labels.key().hash, expected.key().hash);
+            let (before, after) = writes.split_at(writes.len() / 2);
+            let of = |writes: &[(u8, String)]| {
+                let mut labels = LabelBuf::new(seed);
+                for (slot, text) in writes {
+                    labels.set(*slot, &Value::Str(text), 64);
+                }
+                labels
+            };
+            let mut merged = LabelBuf::new(seed);
+            merged.set_merged(of(before).as_words(), of(after).as_words());
+            prop_assert!(merged.is_hashed);
+            prop_assert_eq!(merged.as_words(), expected.as_words());
+            prop_assert_eq!(merged.key().hash, expected.key().hash);
             let expected: Vec<_> = last.iter().map(|(slot, text)| (format!("{slot:03}"), cut(text, 64).to_owned())).collect();
             prop_assert_eq!(decoded(&labels), expected);
         }

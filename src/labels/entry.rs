@@ -24,6 +24,18 @@ pub(super) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
     Labels::new(labels)
 }
 
+/// The value in a slot of stored labels.
+pub(crate) fn value_in(stored: &[u64], slot: u8) -> Option<LabelValue> {
+    let entry = entries(stored).find(|entry| slot_of(entry) == slot)?;
+    Some(decode_value(entry))
+}
+
+/// Whether `true` stands in a slot of stored labels.
+pub(crate) fn is_true_in(stored: &[u64], slot: u8) -> bool {
+    let mut entries = entries(stored);
+    entries.any(|entry| slot_of(entry) == slot && is_value(entry, &LabelValue::Bool(true)))
+}
+
 #[inline(always)]
 pub(super) const fn head(slot: u8, tag: u8, len: usize) -> u64 {
     slot as u64 | (tag as u64) << 8 | (len as u64) << 16

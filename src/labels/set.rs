@@ -3,17 +3,12 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
+use super::Labels;
 use super::entry::{decode, entries, is_value, slot_of};
 use super::hash::{LabelHash, Seed};
-use super::{Labels, OUTCOME};
 
-/// The keys of a callsite's labels, by slot.
-pub(crate) struct LabelNames {
-    by_slot: Box<[Name]>,
-    outcome: Name,
-    /// Whether two slots have one key: then the first that has a value counts.
-    may_repeat: bool,
-}
+/// The keys of labels, by slot: each key once.
+pub(crate) struct LabelNames(Box<[Name]>);
 
 struct Name {
     key: Arc<str>,
@@ -22,7 +17,7 @@ struct Name {
 
 /// The words of a `LabelBuf`, under the keys of its slots.
 ///
-/// Callsites give their slots to keys in different orders. As sets their labels can be
+/// The keys of slots come in different orders. As sets their labels can be
 /// compared with each other's, and with those of a series, without an allocation.
 #[derive(Clone, Copy)]
 pub(crate) struct LabelSet<'a> {
@@ -36,27 +31,20 @@ static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl LabelNames {
     pub(crate) fn new(keys: impl IntoIterator<Item = Arc<str>>) -> Self {
-        let by_slot: Box<[Name]> = keys.into_iter().map(Name::new).collect();
-        let outcome = Name::new("outcome".into());
-        let mut all: Vec<&str> = by_slot.iter().map(|name| &*name.key).collect();
-        all.push(&outcome.key);
-        all.sort_unstable();
-        let may_repeat = all.windows(2).any(|pair| pair[0] == pair[1]);
-        Self {
-            by_slot,
-            outcome,
-            may_repeat,
-        }
+        Self(keys.into_iter().map(Name::new).collect())
     }
 
     pub(crate) const fn of<'a>(&'a self, words: &'a [u64]) -> LabelSet<'a> {
         LabelSet { names: self, words }
     }
 
-    /// The slot after all others is that of the outcome.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().map(|name| &name.key)
+    }
+
+    /// Words have no slots but those of their names.
     fn name(&self, slot: u8) -> &Name {
-        debug_assert!(usize::from(slot) < self.by_slot.len() || slot == OUTCOME);
-        self.by_slot.get(usize::from(slot)).unwrap_or(&self.outcome)
+        &self.0[usize::from(slot)]
     }
 }
 
@@ -97,17 +85,7 @@ impl<'a> LabelSet<'a> {
     }
 
     fn each(self) -> impl Iterator<Item = (&'a Name, &'a [u64])> {
-        let named = move |words| {
-            let entries = entries(words);
-            entries.map(move |entry| (self.names.name(slot_of(entry)), entry))
-        };
-        let is_first = move |name: &Name, entry: &[u64]| {
-            let mut before = named(self.words).take_while(|(_, it)| !std::ptr::eq(*it, entry));
-            !before.any(|(other, _)| other.key == name.key)
-        };
-        let counts =
-            move |name: &Name, entry: &[u64]| !self.names.may_repeat || is_first(name, entry);
-        named(self.words).filter(move |(name, entry)| counts(name, entry))
+        entries(self.words).map(move |entry| (self.names.name(slot_of(entry)), entry))
     }
 }
 
@@ -117,18 +95,11 @@ mod tests {
 
     use super::*;
     use crate::labels::{LabelBuf, LabelValue};
-    use crate::value::Value;
 
     fn words(values: &[(u8, LabelValue)]) -> LabelBuf {
         let mut labels = LabelBuf::new(Seed::random());
         for (slot, value) in values {
-            let value = match value {
-                LabelValue::Str(text) => Value::Str(text),
-                LabelValue::I64(number) => Value::I64(*number),
-                LabelValue::F64(number) => Value::F64(*number),
-                LabelValue::Bool(it) => Value::Bool(*it),
-            };
-            labels.set(*slot, &value, 99);
+            labels.set(*slot, &value.as_value(), 99);
         }
         labels
     }
@@ -162,16 +133,5 @@ mod tests {
             prop_assert_eq!(one.is(&other_labels), labels == other_labels);
             prop_assert_eq!(one.hash() == other.hash(), labels == other_labels);
         }
-    }
-
-    #[test]
-    fn of_two_labels_with_one_key_the_first_counts() {
-        let twice = LabelNames::new(["tenant", "zone", "tenant"].map(Arc::from));
-        let text = |text: &str| LabelValue::Str(text.into());
-        let both = words(&[(0, text("own")), (1, text("z")), (2, text("inherited"))]);
-        let own = words(&[(0, text("own")), (1, text("z"))]);
-        let (both, own) = (twice.of(both.as_words()), twice.of(own.as_words()));
-        assert_eq!(both.hash(), own.hash());
-        assert!(both.is(&own.to_labels()) && own.is(&both.to_labels()));
     }
 }

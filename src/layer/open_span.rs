@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::labels::LabelBuf;
 use crate::meter::PlanPosition;
 use crate::no_poison::NoPoison;
-use crate::plan::{KeptSeries, Plan, Route, RoutePosition};
+use crate::plan::{Held, KeptSeries, Plan, Route, RoutePosition};
 
 /// The span failed.
 pub(super) const FAILED: u8 = 1;
@@ -17,8 +17,10 @@ pub(super) const TIMED: u8 = 4;
 pub(super) const OPENED_IN_PANIC: u8 = 8;
 /// Its in-flight series are those of the route that it opened on.
 pub(super) const ON_ROUTE: u8 = 16;
-/// Its labels are not those of that route.
-pub(super) const LABELS_APART: u8 = 32;
+/// It is measured under more labels than its own.
+pub(super) const INHERITS: u8 = 32;
+/// Samples wait for its end.
+pub(super) const HOLDS: u8 = 64;
 
 /// So many words of labels stay with a place for its next span.
 const MOST_KEPT: usize = 32;
@@ -42,7 +44,9 @@ pub(super) struct OpenSpan {
     /// How often it was entered, and not yet left, while its thread was panicking.
     visits_in_panic: AtomicU8,
     plan: AtomicU32,
-    route: AtomicU32,
+    /// The route that it opened on, and above it that of its labels, which it may have got
+    /// later. Without the latter its labels stand apart.
+    routes: AtomicU64,
     opened: AtomicU64,
     last_exit: AtomicU64,
     outer: AtomicU64,
@@ -55,6 +59,7 @@ struct Apart {
     /// The words of a `LabelBuf`.
     labels: Vec<u64>,
     in_flight: KeptSeries,
+    held: Held,
 }
 
 impl OpenSpan {
@@ -64,7 +69,9 @@ impl OpenSpan {
         self.visits_in_panic.store(0, Ordering::Relaxed);
         self.outer
             .store(Outer::Unknown.to_bits(), Ordering::Relaxed);
-        if self.marks.load(Ordering::Relaxed) & (LABELS_APART | ON_ROUTE) != ON_ROUTE {
+        let marks = self.marks.load(Ordering::Relaxed);
+        let labels = labels_route(self.routes.load(Ordering::Relaxed));
+        if marks & (HOLDS | ON_ROUTE) != ON_ROUTE || labels == RoutePosition::NONE {
             self.clear_apart();
         }
     }
@@ -73,9 +80,10 @@ impl OpenSpan {
     fn clear_apart(&self) {
         let mut apart = self.apart.lock();
         let freed = apart.take_if(|apart| apart.labels.capacity() > MOST_KEPT);
-        let kept = apart
-            .as_mut()
-            .map(|apart| std::mem::take(&mut apart.in_flight));
+        let kept = apart.as_mut().map(|apart| {
+            apart.held.clear();
+            std::mem::take(&mut apart.in_flight)
+        });
         drop(apart);
         // Without the lock: the last owner of a series calls its sinks.
         drop((freed, kept));
@@ -89,11 +97,12 @@ impl OpenSpan {
         self.outer.store(outer.to_bits(), Ordering::Relaxed);
     }
 
-    /// Fills the place. The route counts if the marks say that there is one.
+    /// Fills the place. The route counts if the marks say that there is one, and stands for
+    /// its labels, too, until they are kept apart.
     #[inline]
     pub(super) fn fill(&self, plan: PlanPosition, route: RoutePosition, opened: u64, marks: u8) {
         self.plan.store(plan.to_bits(), Ordering::Relaxed);
-        self.route.store(route.to_bits(), Ordering::Relaxed);
+        self.routes.store(both(route, route), Ordering::Relaxed);
         self.opened.store(opened, Ordering::Relaxed);
         self.marks.store(marks, Ordering::Relaxed);
     }
@@ -112,8 +121,13 @@ impl OpenSpan {
         if !self.is_marked(ON_ROUTE) {
             return None;
         }
-        let position = self.route.load(Ordering::Relaxed);
-        plan.route(RoutePosition::from_bits(position))
+        plan.route(opened_on(self.routes.load(Ordering::Relaxed)))
+    }
+
+    /// The route of the labels that it has now, unless they stand apart.
+    #[inline(always)]
+    pub(super) fn labels_route<'p>(&self, plan: &'p Plan) -> Option<&'p Route> {
+        plan.route(labels_route(self.routes.load(Ordering::Relaxed)))
     }
 
     pub(super) fn keep_in_flight(&self, in_flight: KeptSeries) {
@@ -130,44 +144,107 @@ impl OpenSpan {
         })
     }
 
-    pub(super) fn keep_labels(&self, labels: &LabelBuf) {
+    /// Samples for its end.
+    pub(super) fn hold(&self, samples: &Held) {
         let mut apart = self.apart.lock();
-        let apart = apart.get_or_insert_default();
-        apart.labels.clear();
-        apart.labels.extend_from_slice(labels.as_words());
-        self.mark(LABELS_APART);
+        let held = &mut apart.get_or_insert_default().held;
+        held.retain(|(measure, _)| samples.iter().all(|(newer, _)| newer != measure));
+        held.extend_from_slice(samples);
+        self.mark(HOLDS);
+    }
+
+    pub(super) fn take_held(&self) -> Held {
+        if !self.is_marked(HOLDS) {
+            return Held::new();
+        }
+        let mut apart = self.apart.lock();
+        let apart = apart.as_mut();
+        apart.map_or_else(Held::new, |apart| std::mem::take(&mut apart.held))
+    }
+
+    pub(super) fn keep_labels(&self, labels: &LabelBuf) {
+        self.set_apart(self.routes.load(Ordering::Relaxed), labels);
     }
 
     /// Overwrites its own labels with newer ones, and gives all of them.
     ///
-    /// Two threads may record at once, so that this is one step.
+    /// Two threads may record at once, so that this is one step: a change of the route
+    /// where the new labels have one, or else a change under the lock.
     pub(super) fn merge_labels(&self, plan: &Plan, newer: &LabelBuf) -> LabelBuf {
-        let mut apart = self.apart.lock();
-        let apart = apart.get_or_insert_default();
-        let mut labels = plan.no_labels();
-        match self.labels_on_route(plan) {
-            Some(stored) => labels.set_all(stored),
-            None => labels.set_all(&apart.labels),
+        loop {
+            let routes = self.routes.load(Ordering::Relaxed);
+            let merged = match plan.route(labels_route(routes)) {
+                Some(route) => self.merge_on_route(plan, route, routes, newer),
+                None => self.merge_apart(plan, newer),
+            };
+            if let Some(merged) = merged {
+                return merged;
+            }
         }
-        labels.set_all(newer.as_words());
-        apart.labels.clear();
-        apart.labels.extend_from_slice(labels.as_words());
-        self.mark(LABELS_APART);
-        labels
+    }
+
+    /// `None` if another thread has changed the labels.
+    fn merge_on_route(
+        &self,
+        plan: &Plan,
+        route: &Route,
+        routes: u64,
+        newer: &LabelBuf,
+    ) -> Option<LabelBuf> {
+        let mut labels = plan.no_labels();
+        labels.set_merged(route.label_key().words, newer.as_words());
+        let is_set = match plan.route_of(&labels) {
+            Some(known) => self.change_routes(routes, both(known, opened_on(routes))),
+            None => self.set_apart(routes, &labels),
+        };
+        is_set.then_some(labels)
+    }
+
+    #[cold]
+    fn merge_apart(&self, plan: &Plan, newer: &LabelBuf) -> Option<LabelBuf> {
+        let mut guard = self.apart.lock();
+        let routes = self.routes.load(Ordering::Relaxed);
+        if labels_route(routes) != RoutePosition::NONE {
+            return None;
+        }
+        let apart = guard.get_or_insert_default();
+        let mut labels = plan.no_labels();
+        labels.set_merged(&apart.labels, newer.as_words());
+        // Back on a route, unless no route has all labels that it is measured under.
+        match plan.route_of(&labels).filter(|_| !self.is_marked(INHERITS)) {
+            Some(known) => {
+                self.change_routes(routes, both(known, opened_on(routes)));
+                apart.labels.clear();
+                apart.labels.shrink_to(MOST_KEPT);
+            }
+            None => apart.set_labels(&labels),
+        }
+        Some(labels)
+    }
+
+    /// Whether the labels stand apart now: another thread may have changed them.
+    fn set_apart(&self, routes: u64, labels: &LabelBuf) -> bool {
+        // Held until they are there: a thread that finds no route waits for them.
+        let mut apart = self.apart.lock();
+        let is_set = self.change_routes(routes, both(RoutePosition::NONE, opened_on(routes)));
+        if is_set {
+            apart.get_or_insert_default().set_labels(labels);
+        }
+        is_set
+    }
+
+    fn change_routes(&self, from: u64, to: u64) -> bool {
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.routes.compare_exchange(from, to, set, get).is_ok()
     }
 
     /// Its own labels, as the words of a `LabelBuf`.
     pub(super) fn with_labels(&self, plan: &Plan, read: impl FnOnce(&[u64])) {
-        if let Some(stored) = self.labels_on_route(plan) {
-            return read(stored);
+        if let Some(route) = self.labels_route(plan) {
+            return read(route.label_key().words);
         }
         let apart = self.apart.lock();
         read(apart.as_ref().map_or(&[], |apart| &apart.labels));
-    }
-
-    fn labels_on_route<'p>(&self, plan: &'p Plan) -> Option<&'p [u64]> {
-        let route = self.route(plan).filter(|_| !self.is_marked(LABELS_APART))?;
-        Some(route.label_key().words)
     }
 
     pub(super) fn mark(&self, mark: u8) {
@@ -202,6 +279,30 @@ impl OpenSpan {
     pub(super) fn last_exit(&self) -> Option<u64> {
         Some(self.last_exit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
+}
+
+impl Apart {
+    fn set_labels(&mut self, labels: &LabelBuf) {
+        self.labels.clear();
+        self.labels.extend_from_slice(labels.as_words());
+    }
+}
+
+/// The route of a span's labels, and the one that it opened on.
+#[inline(always)]
+const fn both(labels: RoutePosition, opened: RoutePosition) -> u64 {
+    (labels.to_bits() as u64) << 32 | opened.to_bits() as u64
+}
+
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+const fn opened_on(routes: u64) -> RoutePosition {
+    RoutePosition::from_bits(routes as u32)
+}
+
+#[inline(always)]
+const fn labels_route(routes: u64) -> RoutePosition {
+    RoutePosition::from_bits((routes >> 32) as u32)
 }
 
 impl Outer {

@@ -9,13 +9,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::debts::Debts;
 use super::open_span::{
-    FAILED, LABELS_APART, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, Outer, PANICKED, TIMED,
+    FAILED, INHERITS, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, Outer, PANICKED, TIMED,
 };
 use super::span_table::{Closing, Near, SpanTable};
 use crate::clock::Clock;
 use crate::labels::LabelBuf;
 use crate::meter::{Meter, PlanPosition};
-use crate::plan::{CodePlace, InFlight, KeptSeries, Outcome, Plan, Recorded, Route, RoutePosition};
+use crate::plan::{CodePlace, Held, InFlight, KeptSeries, Outcome, Plan, Recorded, RoutePosition};
 use crate::reentrancy::is_inside_a_sink;
 
 /// The last exit of a span whose time is of no interest.
@@ -77,11 +77,12 @@ impl Spans {
         let outer = self.outer_of_new(attrs, ctx);
         let inherited = self.with_inherited(plan, &recorded.labels, outer, ctx);
         let labels = inherited.as_ref().unwrap_or(&recorded.labels);
-        let early = labels.key_before_outcome();
+        let early = labels.key();
         plan.measure(&recorded, early, &self.meter.catalog);
         let in_flight = plan.measure_opened(early, &self.meter.catalog);
         let id = id.into_u64();
-        let marks = opening_marks(plan, &recorded);
+        let inherits = if inherited.is_some() { INHERITS } else { 0 };
+        let marks = opening_marks(plan, &recorded) | inherits;
         let mut opening = Opening {
             position,
             route: RoutePosition::NONE,
@@ -89,6 +90,7 @@ impl Spans {
             opened,
             marks,
             labels: Some(&recorded.labels),
+            held: &recorded.held,
         };
         let end_unseen = |there| self.end_unseen(there, ctx);
         // Each case on its way: a copy of what is in flight would wait for its parts.
@@ -96,7 +98,7 @@ impl Spans {
             InFlight::On(route) => {
                 opening.route = route;
                 opening.marks |= ON_ROUTE;
-                if inherited.is_none() && !recorded.labels.has_outcome() {
+                if inherited.is_none() {
                     opening.labels = None;
                 }
                 if let Some(near) = self.table.free(id) {
@@ -146,6 +148,15 @@ impl Spans {
         if recorded.failed {
             open.mark(FAILED);
         }
+        if !recorded.held.is_empty() {
+            open.hold(&recorded.held);
+        }
+        if recorded.is_silent() {
+            if !recorded.labels.is_empty() {
+                open.merge_labels(plan, &recorded.labels);
+            }
+            return;
+        }
         let own = if recorded.labels.is_empty() {
             let mut own = plan.no_labels();
             open.with_labels(plan, |stored| own.set_all(stored));
@@ -156,7 +167,7 @@ impl Spans {
         let outer = self.outer_of(open, id, ctx);
         let inherited = self.with_inherited(plan, &own, outer, ctx);
         let labels = inherited.as_ref().unwrap_or(&own);
-        plan.measure(&recorded, labels.key_before_outcome(), &self.meter.catalog);
+        plan.measure(&recorded, labels.key(), &self.meter.catalog);
     }
 
     /// Entering matters only during a panic: a destructor's visit to a span is
@@ -236,7 +247,7 @@ impl Spans {
         }
         let route = open.route(plan);
         if plan.moments.have_outcome() {
-            self.measure_closed((open, plan), route, id, ctx);
+            self.measure_closed((open, plan), id, ctx);
         }
         match route {
             Some(route) => plan.take_back(route),
@@ -245,23 +256,17 @@ impl Spans {
     }
 
     #[inline(always)]
-    fn measure_closed<S>(
-        &self,
-        (open, plan): (&OpenSpan, &Plan),
-        route: Option<&Route>,
-        id: u64,
-        ctx: &Context<'_, S>,
-    ) where
+    fn measure_closed<S>(&self, (open, plan): (&OpenSpan, &Plan), id: u64, ctx: &Context<'_, S>)
+    where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let catalog = &self.meter.catalog;
         let end = open.last_exit().unwrap_or_else(|| self.now(plan));
         let seconds = nanos_to_seconds(self.clock.nanos_between(open.opened(), end));
-        let marks = open.marks();
-        let outcome = outcome(marks);
-        if marks & LABELS_APART == 0
-            && let Some(route) = route
-            && plan.measure_closed_on(route, outcome, seconds, catalog)
+        let outcome = outcome(open.marks());
+        let held = || open.take_held();
+        if let Some(route) = open.labels_route(plan)
+            && plan.measure_closed_on(route, outcome, seconds, held, catalog)
         {
             return;
         }
@@ -285,7 +290,8 @@ impl Spans {
         if let Some(inherited) = self.with_inherited(plan, &labels, outer, ctx) {
             labels = inherited;
         }
-        plan.measure_closed(&mut labels, outcome, seconds, &self.meter.catalog);
+        let (held, catalog) = (open.take_held(), &self.meter.catalog);
+        plan.measure_closed(&mut labels, outcome, seconds, &held, catalog);
     }
 
     /// An event says that a function returned an error: its span failed.
@@ -352,6 +358,7 @@ struct Opening<'a> {
     marks: u8,
     /// Its labels, if they are not those of the route.
     labels: Option<&'a LabelBuf>,
+    held: &'a Held,
 }
 
 impl Opening<'_> {
@@ -361,6 +368,9 @@ impl Opening<'_> {
         open.fill(self.position, self.route, self.opened, self.marks);
         if let Some(labels) = self.labels {
             open.keep_labels(labels);
+        }
+        if !self.held.is_empty() {
+            open.hold(self.held);
         }
     }
 }

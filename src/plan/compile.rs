@@ -1,23 +1,28 @@
 //! From a recipe to a plan.
 
-use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use tracing_core::Metadata;
 
-use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
+use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, PlannedValue, Roles};
 use super::route::Routes;
-use super::{CodePlace, Moments, Plan, PlannedMeasure};
-use crate::catalog::Catalog;
-use crate::convention::{Measure, Reading, Recipe, Source};
+use super::view::View;
+use super::{CodePlace, Moments, Plan, PlannedMeasure, is_named};
+use crate::catalog::{Catalog, Metric};
+use crate::convention::{Condition, Feed, Measure, Reading, Recipe, Source, Test, ValueField};
 use crate::kind::Kind;
-use crate::labels::LabelNames;
-use crate::problem::{Location, Reason};
+use crate::problem::{Location, Reason, Tally};
 
 mod labels;
+mod slots;
+
+use labels::Labels;
 
 const MAX_MEASURES: usize = 250;
 const MAX_DOCS: usize = 250;
+const MAX_FEEDS: usize = 250;
+/// Several ways lead to one series, where what was recorded is not all in its labels.
+const WAYS_PER_SERIES: usize = 2;
 
 /// Which fields of spans are labels, beside `label.KEY`.
 #[derive(Debug, Default)]
@@ -47,28 +52,31 @@ pub(crate) fn compile(
     rules: &LabelRules,
     catalog: &Catalog,
 ) -> Plan {
-    let measures = || recipes.iter().flat_map(Recipe::measures);
+    let first = recipes.iter().flat_map(Recipe::measures).next();
     let mut compiler = Compiler {
         metadata,
         catalog,
         fields: vec![Roles::default(); metadata.fields().len()],
         measures: Vec::new(),
         moments: Moments::default(),
-        problem_metric: measures().next().map_or("", |m| &m.metric),
+        problem_metric: first.map_or("", |measure| &measure.metric),
     };
-    for measure in measures() {
-        compiler.add_measure(measure);
+    let feeds = compiler.feeds(recipes);
+    for (view, (recipe, feed)) in feeds.iter().enumerate() {
+        for measure in &feed.measures {
+            compiler.add_measure(measure, recipe, index(view));
+        }
     }
-    let keys = compiler.add_labels(recipes, rules);
+    let Labels {
+        views,
+        inherited,
+        carried,
+    } = compiler.add_labels(&feeds, rules);
     let docs = compiler.add_docs(recipes);
-    let carried = labels::carried(metadata, &keys, rules);
     if compiler.moments.have_outcome() {
         compiler.add_marks();
     }
-    let inherited = labels::inherited(&keys, rules);
-    let label_keys: Box<[_]> = keys.iter().chain(&rules.inherited).cloned().collect();
-    compiler.add_label_keys(&label_keys);
-    let routes = Routes::new(compiler.measures.len());
+    compiler.add_label_keys(&views);
     Plan {
         location: Location::of(metadata),
         fields: FieldPlan {
@@ -81,27 +89,30 @@ pub(crate) fn compile(
                 .map(|_| Default::default())
                 .collect(),
         },
-        label_names: LabelNames::new(label_keys),
+        views,
         inherited,
         carried,
-        measures: compiler.measures.into(),
+        routes: Routes::new(compiler.measures.len()),
+        measures: compiler
+            .measures
+            .into_iter()
+            .map(|(_, measure)| measure)
+            .collect(),
         moments: compiler.moments,
         place: CodePlace::of(metadata),
         fails: CodePlace::of_failed_span(metadata),
-        routes,
+        most_ways: catalog.series_cap().saturating_mul(WAYS_PER_SERIES),
         gatherer: Arc::clone(catalog.gatherer()),
     }
 }
 
 fn carries_labels(metadata: &Metadata<'static>, recipes: &[Recipe], rules: &LabelRules) -> bool {
     let is_inherited = |key: &str| rules.inherited.iter().any(|known| **known == *key);
+    let feeds = recipes.iter().flat_map(|recipe| &recipe.feeds);
+    let mut labels = feeds.flat_map(|feed| &feed.labels);
     let mut fields = metadata.fields().iter();
     metadata.is_span()
-        && (recipes
-            .iter()
-            .flat_map(|recipe| &recipe.feeds)
-            .flat_map(|feed| &feed.labels)
-            .any(|label| is_inherited(&label.key))
+        && (labels.any(|label| is_inherited(&label.key))
             || fields.any(|field| is_inherited(field.name())))
 }
 
@@ -109,65 +120,122 @@ struct Compiler<'a> {
     metadata: &'static Metadata<'static>,
     catalog: &'a Catalog,
     fields: Vec<Roles>,
-    measures: Vec<PlannedMeasure>,
+    /// With the recipe that each is of.
+    measures: Vec<(&'a Recipe, PlannedMeasure)>,
     moments: Moments,
     /// Names the callsite where a problem is not one metric's.
     problem_metric: &'a str,
 }
 
-impl Compiler<'_> {
-    fn add_measure(&mut self, measure: &Measure) {
+impl<'a> Compiler<'a> {
+    /// The feeds that may apply to the callsite, with their recipes.
+    fn feeds(&self, recipes: &'a [Recipe]) -> Vec<(&'a Recipe, &'a Feed)> {
+        let feeds = recipes
+            .iter()
+            .flat_map(|recipe| recipe.feeds.iter().map(move |feed| (recipe, feed)));
+        let applicable = |(recipe, feed): &(&Recipe, &Feed)| {
+            let mut wanted = feed.conditions.iter().filter(|it| it.test != Test::Absent);
+            let missing = wanted.find(|condition| !self.has_field(&condition.field));
+            if let Some(Condition { field, .. }) = missing {
+                self.list_missing(recipe, field, "asks for the field");
+            }
+            missing.is_none()
+        };
+        feeds.filter(applicable).take(MAX_FEEDS).collect()
+    }
+
+    fn add_measure(&mut self, measure: &Measure, recipe: &'a Recipe, view: u8) {
         if self.measures.len() == MAX_MEASURES {
             let detail = format!("the callsite has more than {MAX_MEASURES} measures");
             return self.list(Reason::TooMany, detail);
         }
-        let Some(reading) = self.schedule(measure, index(self.measures.len())) else {
+        if let Some(field) = measure.field_name()
+            && !self.has_field(field)
+        {
+            return self.list_missing(recipe, field, "measures the field");
+        }
+        if !self.schedule(measure, index(self.measures.len())) {
             return;
-        };
-        let location = Location::of(self.metadata);
-        let target = self
-            .catalog
-            .declare(&measure.metric, measure.kind, location)
-            .and_then(|metric| match &measure.unit {
-                None => Ok(metric),
-                Some(unit) => {
-                    let declared = self.catalog.declare_unit(&measure.metric, unit, location);
-                    declared.map(|()| metric)
-                }
-            });
-        self.measures.push(PlannedMeasure {
-            target,
-            reading,
+        }
+        let hidden_by = self.hidden_by(measure, recipe);
+        let planned = PlannedMeasure {
+            target: self.target(measure),
+            reading: measure.reading(),
+            view,
+            is_late: measure.is_late(),
+            hidden_by,
             unit_conflict: OnceLock::new(),
-        });
+        };
+        self.measures.push((recipe, planned));
     }
 
-    /// Notes when a measure is due. `None` if it never is at this callsite.
-    fn schedule(&mut self, measure: &Measure, index: u8) -> Option<Reading> {
+    fn target(&self, measure: &Measure) -> Result<Arc<Metric>, Arc<Tally>> {
+        let (name, location) = (&*measure.metric, Location::of(self.metadata));
+        let metric = self.catalog.declare(name, measure.kind, location)?;
+        if let Some(help) = &measure.help {
+            self.catalog.declare_help(name, help, location);
+        }
+        if let Some(unit) = &measure.unit {
+            self.catalog.declare_unit(name, unit, location)?;
+        }
+        Ok(metric)
+    }
+
+    /// The measures of other recipes that feed the same metric: what one convention counts
+    /// is not counted again by another.
+    fn hidden_by(&self, measure: &Measure, recipe: &Recipe) -> Box<[u8]> {
+        let before = (0..).zip(&self.measures).filter(|(_, (other, planned))| {
+            !std::ptr::eq(*other, recipe) && is_named(planned, &measure.metric)
+        });
+        let hidden_by: Vec<(u8, &str)> = before
+            .map(|(at, (other, _))| (at, &*other.convention))
+            .collect();
+        if let Some((_, other)) = hidden_by.first() {
+            let (metric, location) = (&measure.metric, Location::of(self.metadata));
+            let detail = || format!("`{other}` measures it here before `{}`", recipe.convention);
+            let problems = self.catalog.problems();
+            problems.list(Reason::Hidden, metric, location, detail);
+        }
+        hidden_by.into_iter().map(|(at, _)| at).collect()
+    }
+
+    /// Notes when a measure is due. Whether it ever is at this callsite.
+    fn schedule(&mut self, measure: &Measure, index: u8) -> bool {
+        let is_span = self.metadata.is_span();
         match &measure.source {
             Source::Field(field, reading) => {
-                let (field, reading) = (&*field.name, *reading);
                 let takes = match reading {
                     Reading::Amount => measure.kind,
                     // A level may be below zero, although its rises are counted.
                     Reading::Rise | Reading::Fall => Kind::Gauge,
                 };
-                let roles = self.roles_of(field);
-                let mut is_there = false;
-                for role in roles {
-                    role.measures.push((index, takes));
-                    is_there = true;
-                }
-                return is_there.then_some(reading);
+                self.read_into(field, index, takes, false);
             }
-            Source::Happened | Source::FieldAtClose(..) => return None,
-            _ if !self.metadata.is_span() => return None,
+            Source::Happened if !is_span => self.moments.happened.push(index),
+            Source::Happened => return false,
+            _ if !is_span => return false,
+            Source::FieldAtClose(field, default) => {
+                self.read_into(field, index, measure.kind, true);
+                self.moments.held.push((index, *default));
+            }
             Source::Opened => self.moments.opened.push(index),
             Source::Closed => self.moments.closed.push(index),
             Source::InFlight => self.moments.in_flight.push(index),
             Source::Duration => self.moments.duration.push(index),
         }
-        Some(Reading::Amount)
+        true
+    }
+
+    fn read_into(&mut self, field: &ValueField, measure: u8, takes: Kind, is_held: bool) {
+        let form = field.form;
+        for role in self.roles_of(&field.name) {
+            role.measures.push(PlannedValue {
+                measure,
+                takes,
+                form,
+                is_held,
+            });
+        }
     }
 
     fn add_docs(&mut self, recipes: &[Recipe]) -> Box<[PlannedDoc]> {
@@ -195,23 +263,31 @@ impl Compiler<'_> {
                 "error" | "error.type" => Mark::Failure,
                 name if name.starts_with("exception.") => Mark::Failure,
                 "otel.status_code" => Mark::Status,
-                "outcome" => Mark::Outcome,
                 _ => continue,
             };
             self.fields[field.index()].mark = Some(mark);
         }
     }
 
-    fn add_label_keys(&self, keys: &[Arc<str>]) {
-        let outcome: Arc<str> = "outcome".into();
-        let late = self.moments.closed.iter().chain(&self.moments.duration);
-        let late: HashSet<u8> = late.copied().collect();
-        for (at, measure) in self.measures.iter().enumerate() {
+    fn add_label_keys(&self, views: &[View]) {
+        for (_, measure) in &self.measures {
             if let Ok(metric) = &measure.target {
-                metric.add_label_keys(keys);
-                metric.add_label_keys(late.contains(&index(at)).then_some(&outcome));
+                let view = &views[usize::from(measure.view)];
+                metric.add_label_keys(view.keys(measure.is_late));
             }
         }
+    }
+
+    fn has_field(&self, field: &str) -> bool {
+        self.metadata.fields().field(field).is_some()
+    }
+
+    fn list_missing(&self, recipe: &Recipe, field: &str, what: &str) {
+        let detail = format!(
+            "`{}` {what} `{field}`, which is not here",
+            recipe.convention
+        );
+        self.list(Reason::MissingField, detail);
     }
 
     fn list(&self, reason: Reason, detail: String) {

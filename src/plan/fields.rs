@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 use tracing_core::field::{Field, Visit};
 
-use crate::convention::Says;
+use crate::convention::{Says, Test};
 use crate::cut::format_cut;
 use crate::kind::Kind;
-use crate::labels::{LabelBuf, OUTCOME, Seed};
+use crate::labels::{LabelBuf, Seed};
 use crate::problem::{Reason, Tally};
-use crate::value::{ReadField, Value, Visitor, measurement};
+use crate::value::{ReadField, Value, ValueForm, Visitor, measurement};
 
 /// The roles of a callsite's fields, by their index.
 pub(crate) struct FieldPlan {
@@ -37,8 +37,13 @@ pub(crate) struct Recorded {
     pub(crate) labels: LabelBuf,
     pub(crate) failed: bool,
     pub(super) samples: SmallVec<[(u8, f64); 4]>,
+    /// What is measured when the span closes.
+    pub(crate) held: Held,
     pub(super) rare: Option<Box<Rare>>,
 }
+
+/// Samples that wait for the end of their span, by measure.
+pub(crate) type Held = SmallVec<[(u8, f64); 2]>;
 
 /// What is rarely recorded.
 #[derive(Default)]
@@ -72,9 +77,22 @@ pub(super) enum FieldRole {
 #[derive(Clone, Default)]
 pub(super) struct Roles {
     pub(super) label: Option<u8>,
+    /// The slots of what is asked of the value.
+    pub(super) tests: Vec<(u8, Test)>,
     pub(super) doc: Option<u8>,
-    pub(super) measures: Vec<(u8, Kind)>,
+    pub(super) measures: Vec<PlannedValue>,
     pub(super) mark: Option<Mark>,
+}
+
+/// A value that is measured.
+#[derive(Clone, Copy)]
+pub(super) struct PlannedValue {
+    pub(super) measure: u8,
+    /// The kind whose values it takes.
+    pub(super) takes: Kind,
+    pub(super) form: ValueForm,
+    /// Whether it waits for the end of its span.
+    pub(super) is_held: bool,
 }
 
 /// What a span's field says about how the span ended.
@@ -84,8 +102,6 @@ pub(super) enum Mark {
     Failure,
     /// It failed if the value is `ERROR`.
     Status,
-    /// The value is the outcome.
-    Outcome,
 }
 
 /// A field that says what a metric means.
@@ -124,8 +140,13 @@ impl FieldPlan {
         if let Some(slot) = roles.label {
             recorded.labels.set(slot, value, self.label_limit);
         }
-        for (measure, takes) in &roles.measures {
-            recorded.sample(self, *measure, *takes, value);
+        for (slot, test) in &roles.tests {
+            recorded
+                .labels
+                .set(*slot, &Value::Bool(test.holds(value)), self.label_limit);
+        }
+        for planned in &roles.measures {
+            recorded.read_planned(self, *planned, value);
         }
         if let Some(doc) = roles.doc
             && self.docs[usize::from(doc)].said.get().is_none()
@@ -137,9 +158,11 @@ impl FieldPlan {
             None => {}
             Some(Mark::Failure) => recorded.failed |= !matches!(value, Value::Bool(false)),
             Some(Mark::Status) => {
-                recorded.failed |= format_cut(value, 8).eq_ignore_ascii_case("error");
+                recorded.failed |= match value {
+                    Value::Str(status) => status.eq_ignore_ascii_case("error"),
+                    _ => format_cut(value, 8).eq_ignore_ascii_case("error"),
+                };
             }
-            Some(Mark::Outcome) => recorded.labels.set(OUTCOME, value, self.label_limit),
         }
     }
 }
@@ -151,7 +174,27 @@ impl Recorded {
             labels: LabelBuf::new(seed),
             failed: false,
             samples: SmallVec::new(),
+            held: Held::new(),
             rare: None,
+        }
+    }
+
+    /// Whether there is nothing to measure now, nor to say.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.samples.is_empty() && self.rare.is_none()
+    }
+
+    fn read_planned(&mut self, plan: &FieldPlan, planned: PlannedValue, value: &Value<'_>) {
+        let PlannedValue {
+            measure,
+            takes,
+            form,
+            is_held,
+        } = planned;
+        match form.measurement(takes, value) {
+            Ok(sample) if is_held => self.held.push((measure, sample)),
+            Ok(sample) => self.samples.push((measure, sample)),
+            Err(reason) => self.reject(plan, measure, reason, value),
         }
     }
 
@@ -204,11 +247,29 @@ impl ReadField for Reader<'_> {
 
 impl From<Roles> for FieldRole {
     fn from(roles: Roles) -> Self {
-        match (roles.label, &roles.measures[..], roles.doc, roles.mark) {
-            (None, [], None, None) => Self::Nothing,
-            (Some(slot), [], None, None) => Self::Label(slot),
-            (None, [(measure, takes)], None, None) => Self::Measure(*measure, *takes),
+        let Roles {
+            label,
+            tests,
+            doc,
+            measures,
+            mark,
+        } = &roles;
+        if !tests.is_empty() || doc.is_some() || mark.is_some() {
+            return Self::Several(Box::new(roles));
+        }
+        match (label, &measures[..]) {
+            (None, []) => Self::Nothing,
+            (Some(slot), []) => Self::Label(*slot),
+            (None, [planned]) if planned.is_plain() => {
+                Self::Measure(planned.measure, planned.takes)
+            }
             _ => Self::Several(Box::new(roles)),
         }
+    }
+}
+
+impl PlannedValue {
+    fn is_plain(self) -> bool {
+        self.form == ValueForm::PLAIN && !self.is_held
     }
 }

@@ -5,19 +5,24 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Plan;
+use super::fields::Held;
 use super::route::{Route, RoutePosition};
 use crate::catalog::Catalog;
 use crate::labels::{LabelBuf, LabelKey, OUTCOME};
 use crate::series::Series;
 use crate::value::Value;
 
-/// Which measures are due when, by their indices. Empty for an event.
+/// Which measures are due when, by their indices.
 #[derive(Default)]
 pub(crate) struct Moments {
+    /// When an event happens.
+    pub(super) happened: Vec<u8>,
     pub(super) opened: Vec<u8>,
     pub(super) in_flight: Vec<u8>,
     pub(super) closed: Vec<u8>,
     pub(super) duration: Vec<u8>,
+    /// What a span recorded before it closes, and what counts if it did not.
+    pub(super) held: Vec<(u8, Option<f64>)>,
 }
 
 /// How a span ended, unless it says so itself.
@@ -44,11 +49,7 @@ impl Plan {
     #[inline(always)]
     pub(crate) fn measure_opened(&self, key: LabelKey<'_>, catalog: &Catalog) -> InFlight {
         if let Some((position, route)) = self.routes.find(key)
-            && self
-                .moments
-                .in_flight
-                .iter()
-                .all(|m| route.series(*m).is_some())
+            && self.moments.in_flight.iter().all(|m| route.is_known(*m))
         {
             self.add_each(&self.moments.opened, 1.0, Some(route), key, catalog);
             self.add_in_flight(route, 1.0);
@@ -88,46 +89,58 @@ impl Plan {
             .collect()
     }
 
-    /// Records what is due when a span closes with the labels that it opened with.
-    /// Whether the way is known.
+    /// Where these values lead, for spans that have got them late.
+    #[inline(always)]
+    pub(crate) fn route_of(&self, labels: &LabelBuf) -> Option<RoutePosition> {
+        self.routes.find(labels.key()).map(|(position, _)| position)
+    }
+
+    /// Records what is due when a span closes with the values of a route. Whether the way is
+    /// known.
     #[inline(always)]
     pub(crate) fn measure_closed_on(
         &self,
         route: &Route,
         outcome: Outcome,
         seconds: f64,
+        held: impl FnOnce() -> Held,
         catalog: &Catalog,
     ) -> bool {
         let late = route.with_outcome(outcome);
         let late = late.and_then(|late| self.routes.at(late));
         if let Some(late) = late {
             self.measure_late(Some(late), late.label_key(), seconds, catalog);
+            if !self.moments.held.is_empty() {
+                self.measure_held(&held(), Some(late), late.label_key(), catalog);
+            }
         }
         late.is_some()
     }
 
-    /// The same with any labels, to which the outcome is added.
+    /// The same with any values, to which the outcome is added.
     ///
-    /// The way is remembered if these are all its labels: then the next span of
-    /// the same labels is on it.
+    /// The way is remembered if these are all its values: then the next span of
+    /// the same values is on it.
     pub(crate) fn measure_closed(
         &self,
         labels: &mut LabelBuf,
         outcome: Outcome,
         seconds: f64,
+        held: &Held,
         catalog: &Catalog,
     ) {
-        let early = (!labels.has_outcome()).then(|| {
-            let early = labels.clone();
-            let outcome = Value::Str(outcome.as_str());
-            labels.set(OUTCOME, &outcome, self.fields.label_limit);
-            early
-        });
+        let early = labels.clone();
+        labels.set(
+            OUTCOME,
+            &Value::I64(outcome as i64),
+            self.fields.label_limit,
+        );
         let key = labels.key();
         let known = self.routes.find(key).map(|(_, route)| route);
         self.measure_late(known, key, seconds, catalog);
+        self.measure_held(held, known, key, catalog);
         // Only what leads to a series is remembered, of which there is a bound.
-        if let (Some(early), Some((late, _))) = (early, self.routes.find(key)) {
+        if let Some((late, _)) = self.routes.find(key) {
             let (_, early) = self.routes.insert(early.key());
             early.set_with_outcome(outcome, late);
         }
@@ -145,6 +158,23 @@ impl Plan {
         self.add_each(&self.moments.duration, seconds, route, key, catalog);
     }
 
+    #[cold]
+    fn measure_held(
+        &self,
+        held: &Held,
+        route: Option<&Route>,
+        key: LabelKey<'_>,
+        catalog: &Catalog,
+    ) {
+        for (measure, default) in &self.moments.held {
+            let mut last = held.iter().rev();
+            let recorded = last.find(|(of, _)| of == measure).map(|(_, value)| *value);
+            if let Some(value) = recorded.or(*default) {
+                self.add(*measure, value, route, key, catalog);
+            }
+        }
+    }
+
     #[inline(always)]
     fn add_in_flight(&self, route: &Route, value: f64) {
         for measure in &self.moments.in_flight {
@@ -154,7 +184,7 @@ impl Plan {
     }
 
     #[inline(always)]
-    fn add_each(
+    pub(super) fn add_each(
         &self,
         measures: &[u8],
         value: f64,
@@ -169,9 +199,9 @@ impl Plan {
 }
 
 impl Moments {
-    /// Whether anything is due that the outcome labels.
+    /// Whether anything is due when a span closes, which its outcome may label.
     pub(crate) fn have_outcome(&self) -> bool {
-        !(self.closed.is_empty() && self.duration.is_empty())
+        !(self.closed.is_empty() && self.duration.is_empty() && self.held.is_empty())
     }
 
     pub(crate) fn are_timed(&self) -> bool {
@@ -181,12 +211,4 @@ impl Moments {
 
 impl Outcome {
     pub(super) const COUNT: usize = 3;
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Error => "error",
-            Self::Panic => "panic",
-        }
-    }
 }

@@ -7,11 +7,14 @@ use smallvec::SmallVec;
 use super::moments::Outcome;
 use crate::gatherer::Place;
 use crate::labels::{LabelKey, Seed};
-use crate::once_map::{Entry, OnceMap, Position};
+use crate::once_map::{Entry, Inserted, OnceMap, Position};
 use crate::one_or_more::OneOrMore;
 use crate::series::Series;
 
-/// A plan's routes, by label values.
+/// A plan's routes, by what was recorded.
+///
+/// Invariant: their number is bounded. Each of those beyond `insert_within` leads to a series
+/// that was new, or to the end of such a one.
 pub(super) struct Routes {
     pub(super) seed: Seed,
     measures: usize,
@@ -38,7 +41,8 @@ pub(crate) struct Ends {
 /// Where one measure leads.
 #[derive(Default)]
 pub(crate) struct End {
-    pub(super) series: OnceLock<Arc<Series>>,
+    /// None if these values are nothing to the measure.
+    pub(super) series: OnceLock<Option<Arc<Series>>>,
     /// Where the series' measurements wait, once nothing else needs to be looked at.
     pub(super) place: OnceLock<Place>,
 }
@@ -62,12 +66,26 @@ impl Routes {
         self.map.at(position)
     }
 
+    /// The route of these values, which is new unless it is known.
     pub(super) fn insert(&self, key: LabelKey<'_>) -> (RoutePosition, &Route) {
-        let ends = Ends {
+        self.map.insert(key.hash, key.words.into(), self.ends())
+    }
+
+    /// The same, unless it would be new and there are so many already.
+    pub(super) fn insert_within(&self, most: usize, key: LabelKey<'_>) -> Option<&Route> {
+        let is_key = |known: &RouteKey| is_same(known, key.words);
+        let new = || (key.words.into(), self.ends());
+        match self.map.insert_within(most, key.hash, is_key, new) {
+            Inserted::Before(route) | Inserted::Now(route) => Some(route),
+            Inserted::NoRoom => None,
+        }
+    }
+
+    fn ends(&self) -> Ends {
+        Ends {
             of_measures: OneOrMore::new(self.measures, End::default),
             with_outcome: OnceLock::new(),
-        };
-        self.map.insert(key.hash, key.words.into(), ends)
+        }
     }
 }
 
@@ -87,13 +105,20 @@ impl Route {
 
     #[inline(always)]
     pub(super) fn series(&self, measure: u8) -> Option<&Arc<Series>> {
-        self.end(measure)?.series.get()
+        self.end(measure)?.series.get()?.as_ref()
+    }
+
+    /// Whether it is known where it leads.
+    #[inline(always)]
+    pub(super) fn is_known(&self, measure: u8) -> bool {
+        self.end(measure)
+            .is_some_and(|end| end.series.get().is_some())
     }
 
     /// The first series counts: another thread may have found the same one.
-    pub(super) fn set_series(&self, measure: u8, series: &Arc<Series>) {
+    pub(super) fn set_series(&self, measure: u8, series: Option<&Arc<Series>>) {
         if let Some(end) = self.end(measure) {
-            let _ = end.series.set(Arc::clone(series));
+            let _ = end.series.set(series.cloned());
         }
     }
 

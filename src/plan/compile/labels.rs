@@ -1,99 +1,188 @@
-//! Which label stands in which slot.
+//! Which value stands in which slot, and what it is to which feed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use tracing_core::Metadata;
-
 use super::super::Inherited;
+use super::super::view::{View, ViewedCondition, ViewedLabel, ViewedSource};
+use super::slots::Slots;
 use super::{Compiler, LabelRules, index};
-use crate::convention::{Recipe, ValueSource};
+use crate::convention::{Condition, Feed, LabelRule, OutcomeRule, Recipe, Test, ValueSource};
 use crate::kind::Kind;
+use crate::labels::{LabelNames, OUTCOME};
 use crate::problem::Reason;
 use crate::prometheus_name;
 
-/// Together with `MAX_INHERITED` they leave a slot for `outcome`.
+/// Together with those that are inherited, and the outcome, they have places below 255.
 const MAX_LABELS: usize = 150;
 
+/// What a plan makes of labels.
+pub(super) struct Labels {
+    /// By feed.
+    pub(super) views: Box<[View]>,
+    pub(super) inherited: Box<[Inherited]>,
+    /// Which values a span gives to what is inside, as (slot, position among the inherited
+    /// labels).
+    pub(super) carried: Box<[(u8, u8)]>,
+}
+
 impl Compiler<'_> {
-    /// Gives each key a slot, and returns the keys by slot.
-    pub(super) fn add_labels(&mut self, recipes: &[Recipe], rules: &LabelRules) -> Vec<Arc<str>> {
-        let mut keys: Vec<Arc<str>> = Vec::new();
-        let feeds = recipes.iter().flat_map(|recipe| &recipe.feeds);
-        let recipe_labels =
-            feeds
-                .flat_map(|feed| &feed.labels)
-                .filter_map(|label| match label.sources.first() {
-                    Some(ValueSource::Field(field)) => Some((&**field, &*label.key)),
-                    _ => None,
-                });
-        for (field, key) in recipe_labels.chain(self.allowed_fields(rules)) {
-            let Some(slot) = self.slot_of(key, &mut keys, rules) else {
-                continue;
+    pub(super) fn add_labels(&mut self, feeds: &[(&Recipe, &Feed)], rules: &LabelRules) -> Labels {
+        let labels: Vec<Vec<LabelRule>> = feeds
+            .iter()
+            .map(|(recipe, feed)| self.labels_of(recipe, feed, rules))
+            .collect();
+        let given: Vec<Vec<&str>> = rules
+            .inherited
+            .iter()
+            .map(|key| self.fields_given_as(key, feeds))
+            .collect();
+        let read = labels.iter().flatten().flat_map(|rule| &rule.sources);
+        let read = read.filter_map(ValueSource::field);
+        let read = read.chain(given.iter().flatten().copied());
+        let read = read.chain(feeds.iter().filter_map(|(_, feed)| outcome_field(feed)));
+        let slots = self.add_slots(read.collect(), feeds);
+        let own_slots = |position: usize| given[position].iter().filter_map(|it| slots.of(it));
+        let inherited_slot = |position: usize| index(slots.len() + position);
+        let inherited_sources: Vec<(&Arc<str>, Vec<ViewedSource>)> = rules
+            .inherited
+            .iter()
+            .enumerate()
+            .map(|(position, key)| {
+                let own = own_slots(position);
+                let all = own.chain([inherited_slot(position)]);
+                (key, all.map(ViewedSource::Slot).collect())
+            })
+            .collect();
+        let views: Box<[View]> = feeds
+            .iter()
+            .zip(&labels)
+            .map(|((_, feed), labels)| view(feed, labels, &slots, &inherited_sources))
+            .collect();
+        let positions = 0..rules.inherited.len();
+        Labels {
+            inherited: positions
+                .clone()
+                .map(|position| Inherited {
+                    slot: inherited_slot(position),
+                    hidden_by: hidden_by(&rules.inherited[position], feeds, &views, slots.len()),
+                })
+                .collect(),
+            carried: positions
+                .flat_map(|position| own_slots(position).map(move |slot| (slot, index(position))))
+                .collect(),
+            views,
+        }
+    }
+
+    /// A feed's labels: its own, and what the layer's allow-lists name. Those that cannot be
+    /// are listed, and left out.
+    fn labels_of(&self, recipe: &Recipe, feed: &Feed, rules: &LabelRules) -> Vec<LabelRule> {
+        let mut labels: Vec<LabelRule> = Vec::new();
+        for rule in &feed.labels {
+            self.note_missing(recipe, rule);
+            self.add_label(&mut labels, rule.clone(), feed, rules);
+        }
+        for field in self.allowed_fields(feed, rules) {
+            let is_read = |rule: &LabelRule| {
+                let mut sources = rule.sources.iter();
+                rule.key == field && sources.any(|source| source.field() == Some(field))
             };
-            let mut fields = 0;
-            for roles in self.roles_of(field) {
-                roles.label.get_or_insert(slot);
-                fields += 1;
-            }
-            if fields > 1 {
-                self.list_shared(key);
+            if !labels.iter().any(is_read) {
+                let rule = LabelRule::new(field).field(field);
+                self.add_label(&mut labels, rule, feed, rules);
             }
         }
-        keys
+        labels
     }
 
-    /// Two fields with one key share a slot.
-    fn slot_of(&self, key: &str, keys: &mut Vec<Arc<str>>, rules: &LabelRules) -> Option<u8> {
-        let known = keys.iter().position(|known| **known == *key);
-        if known.is_some() {
-            self.list_shared(key);
-            return known.map(index);
+    fn add_label(
+        &self,
+        labels: &mut Vec<LabelRule>,
+        rule: LabelRule,
+        feed: &Feed,
+        rules: &LabelRules,
+    ) {
+        let key = &rule.key;
+        let fields = rule.sources.iter().filter_map(ValueSource::field);
+        if fields.clone().any(|field| self.count_fields(field) > 1) {
+            let detail = format!("two fields give the label `{key}`: what is recorded last counts");
+            self.list(Reason::LabelCollision, detail);
         }
-        if keys.len() == MAX_LABELS {
+        if let Some(known) = labels.iter_mut().find(|known| known.key == *key) {
+            let detail =
+                format!("two fields give the label `{key}`: the first that has a value counts");
+            self.list(Reason::LabelCollision, detail);
+            return known.sources.extend(rule.sources);
+        }
+        if labels.len() == MAX_LABELS {
             let detail = format!("the callsite has more than {MAX_LABELS} labels");
-            self.list(Reason::TooMany, detail);
-            return None;
+            return self.list(Reason::TooMany, detail);
         }
-        if !self.is_usable(key) {
-            return None;
+        if self.is_usable(key, feed) {
+            let keys = labels.iter().map(|label| &*label.key);
+            self.note_collision(key, keys.chain(rules.inherited.iter().map(AsRef::as_ref)));
+            labels.push(rule);
         }
-        self.note_collision(key, keys.iter().chain(&rules.inherited));
-        keys.push(key.into());
-        Some(index(keys.len() - 1))
     }
 
-    fn list_shared(&self, key: &str) {
-        let detail = format!("two fields give the label `{key}`: what is recorded last counts");
-        self.list(Reason::LabelCollision, detail);
+    /// Lists a rule none of whose fields is here.
+    fn note_missing(&self, recipe: &Recipe, rule: &LabelRule) {
+        let mut fields = rule.sources.iter().filter_map(ValueSource::field);
+        let Some(first) = fields.clone().next() else {
+            return;
+        };
+        if !rule.is_optional && !fields.any(|field| self.has_field(field)) {
+            self.list_missing(recipe, first, "labels with the field");
+        }
     }
 
     /// The fields of a span that the layer's allow-lists name.
-    fn allowed_fields(&self, rules: &LabelRules) -> Vec<(&'static str, &'static str)> {
+    fn allowed_fields(&self, feed: &Feed, rules: &LabelRules) -> Vec<&'static str> {
+        if !self.metadata.is_span() || feed.is_exact {
+            return Vec::new();
+        }
+        let fields = self.metadata.fields().iter().map(|field| field.name());
+        let mut allowed: Vec<&str> = Vec::new();
+        for field in fields {
+            let mut keys = rules.span_labels.iter().chain(&rules.inherited);
+            if keys.any(|key| **key == *field) && !allowed.contains(&field) {
+                allowed.push(field);
+            }
+        }
+        allowed
+    }
+
+    /// The fields whose values a span gives to what is inside, under a key.
+    fn fields_given_as<'f>(&self, key: &'f str, feeds: &[(&Recipe, &'f Feed)]) -> Vec<&'f str> {
         if !self.metadata.is_span() {
             return Vec::new();
         }
-        let allowed: HashSet<&str> = rules
-            .span_labels
-            .iter()
-            .chain(&rules.inherited)
-            .map(AsRef::as_ref)
-            .collect();
-        let fields = self.metadata.fields().iter().map(|field| field.name());
-        fields
-            .filter(|name| allowed.contains(name))
-            .map(|name| (name, name))
-            .collect()
+        let labels = feeds.iter().flat_map(|(_, feed)| &feed.labels);
+        let same = labels.filter(|rule| rule.key == key);
+        let plain = same
+            .flat_map(|rule| &rule.sources)
+            .filter_map(|source| match source {
+                ValueSource::Field(field) => Some(&**field),
+                _ => None,
+            });
+        let mut given: Vec<&str> = Vec::new();
+        for field in plain.chain([key]) {
+            if self.has_field(field) && !given.contains(&field) {
+                given.push(field);
+            }
+        }
+        given
     }
 
     /// Whether a label may have this key, which is listed as a problem if not.
-    fn is_usable(&self, key: &str) -> bool {
+    fn is_usable(&self, key: &str, feed: &Feed) -> bool {
         let scraped = prometheus_name::of_label(key);
         let scraped = scraped.as_deref();
+        let has_histogram = || feed.measures.iter().any(|it| it.kind == Kind::Histogram);
         let detail = if key.is_empty() {
             "a label has no key".to_owned()
         } else if prometheus_name::is_reserved(key)
-            || self.has_histogram() && matches!(scraped, Some("le" | "quantile"))
+            || matches!(scraped, Some("le" | "quantile")) && has_histogram()
         {
             format!("Prometheus reserves the label `{key}`; the label is left out")
         } else if scraped.is_none() {
@@ -105,10 +194,9 @@ impl Compiler<'_> {
         false
     }
 
-    fn note_collision<'a>(&self, key: &str, before: impl Iterator<Item = &'a Arc<str>>) {
+    fn note_collision<'k>(&self, key: &str, mut before: impl Iterator<Item = &'k str>) {
         let scraped = prometheus_name::of_label(key);
         let is_same = |other: &str| other != key && prometheus_name::of_label(other) == scraped;
-        let mut before = before;
         if let Some(other) = before.find(|other| is_same(other))
             && let Some(scraped) = &scraped
         {
@@ -118,41 +206,109 @@ impl Compiler<'_> {
         }
     }
 
-    fn has_histogram(&self) -> bool {
-        let mut targets = self.measures.iter().map(|measure| &measure.target);
-        targets.any(|target| target.as_ref().is_ok_and(|m| m.kind() == Kind::Histogram))
+    fn count_fields(&self, name: &str) -> usize {
+        let fields = self.metadata.fields().iter();
+        fields.filter(|field| field.name() == name).count()
     }
 }
 
-/// Where inherited labels stand at a callsite with these labels of its own.
-pub(super) fn inherited(keys: &[Arc<str>], rules: &LabelRules) -> Box<[Inherited]> {
-    let inherited = rules.inherited.iter().enumerate();
-    inherited
-        .map(|(position, key)| Inherited {
-            slot: index(keys.len() + position),
-            hidden_by: keys.iter().position(|own| own == key).map(index),
-        })
-        .collect()
-}
-
-/// The labels that a span gives to what is inside, as (slot, position among the
-/// inherited labels).
-pub(super) fn carried(
-    metadata: &Metadata<'_>,
-    keys: &[Arc<str>],
-    rules: &LabelRules,
-) -> Box<[(u8, u8)]> {
-    if !metadata.is_span() {
-        return Box::default();
+/// What was recorded, as a feed sees it: under its own labels, its outcome, and what the
+/// spans around give.
+fn view(
+    feed: &Feed,
+    labels: &[LabelRule],
+    slots: &Slots,
+    inherited: &[(&Arc<str>, Vec<ViewedSource>)],
+) -> View {
+    let mut viewed: Vec<(Arc<str>, ViewedLabel)> = Vec::new();
+    for rule in labels {
+        label_of(&rule.key, &mut viewed).sources = sources(&rule.sources, slots);
     }
-    let position = |key| {
-        rules
-            .inherited
+    if let OutcomeRule {
+        key: Some(key),
+        texts,
+    } = &feed.outcome
+    {
+        let own = outcome_field(feed).and_then(|field| slots.of(field));
+        let texts = texts.each_ref().map(|text| text.as_deref().map(Arc::from));
+        let own = own.map(ViewedSource::Slot);
+        label_of(key, &mut viewed).late_sources = own
+            .into_iter()
+            .chain([ViewedSource::Outcome(texts)])
+            .collect();
+    }
+    for (key, sources) in inherited.iter().filter(|_| !feed.is_exact) {
+        label_of(key, &mut viewed)
+            .sources
+            .extend_from_slice(sources);
+    }
+    let (keys, labels): (Vec<_>, Vec<_>) = viewed.into_iter().unzip();
+    View {
+        names: LabelNames::new(keys),
+        labels: labels.into(),
+        conditions: feed
+            .conditions
             .iter()
-            .position(|inherited| inherited == key)
+            .filter_map(|condition| viewed_condition(condition, slots))
+            .collect(),
+    }
+}
+
+/// The label of a key, which is new unless it is there.
+fn label_of<'v>(key: &str, viewed: &'v mut Vec<(Arc<str>, ViewedLabel)>) -> &'v mut ViewedLabel {
+    let known = viewed.iter().position(|(known, _)| **known == *key);
+    let at = known.unwrap_or_else(|| {
+        viewed.push((key.into(), ViewedLabel::default()));
+        viewed.len() - 1
+    });
+    &mut viewed[at].1
+}
+
+fn sources(sources: &[ValueSource], slots: &Slots) -> Vec<ViewedSource> {
+    let sources = sources.iter().filter_map(|source| {
+        Some(match source {
+            ValueSource::Field(field) => ViewedSource::Slot(slots.of(field)?),
+            ValueSource::Map(field, map) => ViewedSource::Map(slots.of(field)?, map.clone()),
+            ValueSource::Constant(value) => ViewedSource::Constant(value.clone()),
+            ValueSource::Outcome(texts) => ViewedSource::Outcome(texts.clone()),
+        })
+    });
+    sources.collect()
+}
+
+/// `None` for what always holds: a field is absent that the callsite has not.
+fn viewed_condition(condition: &Condition, slots: &Slots) -> Option<ViewedCondition> {
+    let is_absent = condition.test == Test::Absent;
+    let slot = match slots.of_test(condition) {
+        None if is_absent => return None,
+        // There was no room to ask: where the outcome stands is never `true`.
+        None => OUTCOME,
+        Some(slot) => slot,
     };
-    let slots = keys.iter().enumerate();
-    slots
-        .filter_map(|(slot, key)| Some((index(slot), index(position(key)?))))
-        .collect()
+    Some(ViewedCondition {
+        slot,
+        wanted: !is_absent,
+    })
+}
+
+/// The field in which a span may say its outcome.
+fn outcome_field(feed: &Feed) -> Option<&'static str> {
+    let is_read = feed.outcome.key.is_some() && feed.measures.iter().any(|it| it.is_late());
+    is_read.then_some("outcome")
+}
+
+/// The own slots that stand before the inherited value in every feed: with a value there it
+/// would make another way to the same series.
+fn hidden_by(key: &str, feeds: &[(&Recipe, &Feed)], views: &[View], own: usize) -> Box<[u8]> {
+    let inheriting = feeds
+        .iter()
+        .zip(views)
+        .filter(|((_, feed), _)| !feed.is_exact);
+    let mut slots = inheriting.map(|(_, view)| view.slots_of(key));
+    let mut hidden_by = slots.next().unwrap_or_default();
+    for others in slots {
+        hidden_by.retain(|slot| others.contains(slot));
+    }
+    hidden_by.retain(|slot| usize::from(*slot) < own);
+    hidden_by.into()
 }

@@ -1,0 +1,166 @@
+//! What the values that a callsite recorded are to a feed.
+//!
+//! All measures of a plan share the words of what was recorded, and so the route. What a
+//! word is to a measure is asked where there is no route yet: the value of a label, what a
+//! map makes of it, or nothing at all.
+
+use std::sync::Arc;
+
+use crate::convention::{Test, ValueMap};
+use crate::cut::write_cut;
+use crate::kind::Kind;
+use crate::labels::{LabelBuf, LabelNames, LabelValue, OUTCOME, Seed, is_true_in, value_in};
+use crate::value::{Value, measurement};
+
+/// The labels of a feed's measures, and when it feeds them.
+pub(super) struct View {
+    /// By the place of each label.
+    pub(super) names: LabelNames,
+    pub(super) labels: Box<[ViewedLabel]>,
+    pub(super) conditions: Box<[ViewedCondition]>,
+}
+
+#[derive(Default)]
+pub(super) struct ViewedLabel {
+    pub(super) sources: Vec<ViewedSource>,
+    /// Those of what is measured when a span closes, after the others.
+    pub(super) late_sources: Vec<ViewedSource>,
+}
+
+#[derive(Clone)]
+pub(super) enum ViewedSource {
+    Slot(u8),
+    Map(u8, ValueMap),
+    Constant(LabelValue),
+    Outcome([Option<Arc<str>>; 3]),
+}
+
+/// A slot that says whether a value passed a test.
+pub(super) struct ViewedCondition {
+    pub(super) slot: u8,
+    pub(super) wanted: bool,
+}
+
+/// A measure's labels.
+pub(super) struct Viewed {
+    pub(super) labels: LabelBuf,
+    /// Whether a map has changed a value: then there may be no bound to what was recorded.
+    pub(super) is_mapped: bool,
+}
+
+impl View {
+    /// Whether anything is fed where these words were recorded.
+    pub(super) fn applies_to(&self, words: &[u64]) -> bool {
+        let mut conditions = self.conditions.iter();
+        conditions.all(|condition| is_true_in(words, condition.slot) == condition.wanted)
+    }
+
+    /// The labels of a measure, which may be due late.
+    pub(super) fn read(&self, words: &[u64], is_late: bool, limit: usize, seed: Seed) -> Viewed {
+        let mut viewed = Viewed {
+            labels: LabelBuf::new(seed),
+            is_mapped: false,
+        };
+        for (at, label) in (0..).zip(&self.labels) {
+            let late = label.late_sources.iter().filter(|_| is_late);
+            let mut sources = label.sources.iter().chain(late);
+            sources.find(|source| viewed.set(at, source, words, limit));
+        }
+        viewed
+    }
+
+    /// The keys that a measure may have.
+    pub(super) fn keys(&self, is_late: bool) -> impl Iterator<Item = &Arc<str>> {
+        let labels = self.names.keys().zip(&self.labels);
+        let may_be = move |label: &ViewedLabel| {
+            is_late && !label.late_sources.is_empty() || !label.sources.is_empty()
+        };
+        labels
+            .filter(move |(_, label)| may_be(label))
+            .map(|(key, _)| key)
+    }
+
+    /// The slots whose values may stand under a key as they are.
+    pub(super) fn slots_of(&self, key: &str) -> Vec<u8> {
+        let mut labels = self.names.keys().zip(&self.labels);
+        let label = labels.find(|(known, _)| ***known == *key);
+        let sources = label.map_or(&[][..], |(_, label)| &label.sources);
+        let slots = sources.iter().filter_map(|source| match source {
+            ViewedSource::Slot(slot) => Some(*slot),
+            _ => None,
+        });
+        slots.collect()
+    }
+}
+
+impl Viewed {
+    /// Whether the source has a value. Only a map may allocate.
+    fn set(&mut self, at: u8, source: &ViewedSource, words: &[u64], limit: usize) -> bool {
+        let mapped;
+        let value = match source {
+            ViewedSource::Slot(slot) => return self.labels.set_from(at, words, *slot),
+            ViewedSource::Map(slot, map) => {
+                mapped = self.map(*slot, map, words);
+                mapped.as_ref().map(LabelValue::as_value)
+            }
+            ViewedSource::Constant(value) => Some(value.as_value()),
+            ViewedSource::Outcome(texts) => outcome_text(texts, words).map(Value::Str),
+        };
+        if let Some(value) = &value {
+            self.labels.set(at, value, limit);
+        }
+        value.is_some()
+    }
+
+    fn map(&mut self, slot: u8, map: &ValueMap, words: &[u64]) -> Option<LabelValue> {
+        let recorded = value_in(words, slot)?;
+        let mapped = map.apply(&recorded)?;
+        self.is_mapped |= mapped != recorded;
+        Some(mapped)
+    }
+}
+
+fn outcome_text<'t>(texts: &'t [Option<Arc<str>>; 3], words: &[u64]) -> Option<&'t str> {
+    let Some(LabelValue::I64(outcome)) = value_in(words, OUTCOME) else {
+        return None;
+    };
+    texts.get(usize::try_from(outcome).ok()?)?.as_deref()
+}
+
+impl Test {
+    /// Whether a field's value passes.
+    pub(super) fn holds(&self, value: &Value<'_>) -> bool {
+        match self {
+            Self::Present | Self::Absent => true,
+            Self::OneOf(values) => values.iter().any(|wanted| is_equal(wanted, value)),
+            Self::AtLeast(number) => number_of(value).is_some_and(|it| it >= *number),
+            Self::Below(number) => number_of(value).is_some_and(|it| it < *number),
+        }
+    }
+}
+
+fn number_of(value: &Value<'_>) -> Option<f64> {
+    measurement(Kind::Gauge, value).ok()
+}
+
+#[allow(clippy::float_cmp, reason = "the value that was asked for, or not")]
+fn is_equal(wanted: &LabelValue, value: &Value<'_>) -> bool {
+    match (wanted, value) {
+        (LabelValue::Str(wanted), Value::Str(text)) => **wanted == **text,
+        (LabelValue::Str(wanted), Value::Text(_) | Value::Error(_)) => is_shown_as(value, wanted),
+        (LabelValue::Bool(wanted), Value::Bool(it)) => wanted == it,
+        (LabelValue::I64(wanted), Value::I64(number)) => wanted == number,
+        (LabelValue::I64(wanted), Value::U64(number)) => u64::try_from(*wanted) == Ok(*number),
+        (LabelValue::F64(wanted), _) => number_of(value) == Some(*wanted),
+        _ => false,
+    }
+}
+
+/// Without a copy: a condition is asked each time.
+fn is_shown_as(value: &Value<'_>, wanted: &str) -> bool {
+    let mut rest = Some(wanted);
+    write_cut(format_args!("{value}"), usize::MAX, |part| {
+        rest = rest.and_then(|rest| rest.strip_prefix(part));
+    });
+    rest == Some("")
+}
