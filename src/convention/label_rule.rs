@@ -42,7 +42,9 @@ pub(crate) enum ValueSource {
 
 /// What a closure makes of a value.
 #[derive(Clone)]
-pub(crate) struct ValueMap(Arc<dyn Fn(&LabelValue) -> Option<LabelValue> + Send + Sync>);
+pub(crate) struct ValueMap(Arc<Map>);
+
+type Map = dyn Fn(&LabelValue) -> Option<LabelValue> + Send + Sync;
 
 impl LabelRule {
     /// A label under this key, which has no source yet.

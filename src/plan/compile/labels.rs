@@ -6,7 +6,9 @@ use super::super::Inherited;
 use super::super::view::{View, ViewedCondition, ViewedLabel, ViewedSource};
 use super::slots::Slots;
 use super::{Compiler, LabelRules, index};
-use crate::convention::{Condition, Feed, LabelRule, OutcomeRule, Recipe, Test, ValueSource};
+use crate::convention::{
+    Condition, Feed, LabelRule, Measure, OutcomeRule, Recipe, Test, ValueSource,
+};
 use crate::kind::Kind;
 use crate::labels::{LabelNames, OUTCOME};
 use crate::problem::Reason;
@@ -40,7 +42,7 @@ impl Compiler<'_> {
         let read = read.filter_map(ValueSource::field);
         let read = read.chain(given.iter().flatten().copied());
         let read = read.chain(feeds.iter().filter_map(|(_, feed)| outcome_field(feed)));
-        let slots = self.add_slots(read.collect(), feeds);
+        let slots = self.add_slots(&read.collect(), feeds);
         let own_slots = |position: usize| given[position].iter().filter_map(|it| slots.of(it));
         let inherited_slot = |position: usize| index(slots.len() + position);
         let inherited_sources: Vec<(&Arc<str>, Vec<ViewedSource>)> = rules
@@ -293,7 +295,7 @@ fn viewed_condition(condition: &Condition, slots: &Slots) -> Option<ViewedCondit
 
 /// The field in which a span may say its outcome.
 fn outcome_field(feed: &Feed) -> Option<&'static str> {
-    let is_read = feed.outcome.key.is_some() && feed.measures.iter().any(|it| it.is_late());
+    let is_read = feed.outcome.key.is_some() && feed.measures.iter().any(Measure::is_late);
     is_read.then_some("outcome")
 }
 

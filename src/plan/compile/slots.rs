@@ -38,7 +38,7 @@ impl Compiler<'_> {
     ///
     /// A condition has one of its own, beside the value: there may be no bound to what it
     /// is asked of, and each set of values makes a way.
-    pub(super) fn add_slots(&mut self, read: BTreeSet<&str>, feeds: &[(&Recipe, &Feed)]) -> Slots {
+    pub(super) fn add_slots(&mut self, read: &BTreeSet<&str>, feeds: &[(&Recipe, &Feed)]) -> Slots {
         let mut slots = Slots::default();
         let mut seen = BTreeSet::new();
         for field in self.metadata.fields() {
