@@ -73,3 +73,17 @@ pub trait Convention: Send + Sync + 'static {
         name.rsplit("::").next().unwrap_or(name)
     }
 }
+
+/// A closure is a convention, too.
+impl<F> Convention for F
+where
+    F: Fn(&Metadata<'static>) -> Option<Recipe> + Send + Sync + 'static,
+{
+    fn recognise(&self, callsite: &Metadata<'static>) -> Option<Recipe> {
+        self(callsite)
+    }
+
+    fn name(&self) -> &str {
+        "a closure"
+    }
+}

@@ -5,6 +5,7 @@ mod support;
 use support::{measure, measure_with};
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, error, event, info, info_span, instrument, span, trace};
+use tracing_meter::Kind;
 
 #[test]
 fn each_prefix_on_an_event_feeds_its_instrument() {
@@ -165,6 +166,42 @@ fn a_span_counts_its_start_its_end_its_time_and_that_it_is_in_flight() {
     let duration = measured.snapshot.instrument("job").unwrap();
     assert_eq!(duration.unit(), Some("s"));
     assert_eq!(duration.prometheus_name(), "job_seconds");
+}
+
+#[instrument(err, skip_all, fields(observe.mail, label.queue = queue))]
+fn send_mail(queue: &str, fails: bool) -> Result<(), String> {
+    if fails { Err("no".into()) } else { Ok(()) }
+}
+
+#[test]
+fn one_field_observes_the_whole_of_a_span() {
+    let measured = measure(|| {
+        send_mail("low", false).unwrap();
+        send_mail("low", true).unwrap_err();
+    });
+    for outcome in ["ok", "error"] {
+        let labels = [("queue", "low"), ("outcome", outcome)];
+        assert_eq!(measured.value("mail.calls", &labels), Some(1.0));
+        assert_eq!(measured.snapshot.samples("mail.duration", &labels).len(), 1);
+    }
+    let in_flight = measured
+        .snapshot
+        .samples("mail.in_flight", &[("queue", "low")]);
+    assert_eq!(in_flight, [1.0, -1.0, 1.0, -1.0]);
+    let kind = |metric| measured.snapshot.instrument(metric).unwrap().kind();
+    assert_eq!(kind("mail.calls"), Kind::Counter);
+    assert_eq!(kind("mail.duration"), Kind::Histogram);
+    assert_eq!(kind("mail.in_flight"), Kind::UpDownCounter);
+    let duration = measured.snapshot.instrument("mail.duration").unwrap();
+    assert_eq!(duration.unit(), Some("s"));
+    assert_eq!(measured.problems(), [""; 0]);
+}
+
+#[test]
+fn observe_is_an_ordinary_field_of_an_event() {
+    let measured = measure(|| info!(monotonic_counter.n = 1, observe.mail = "x"));
+    assert_eq!(measured.value("n", &[("observe.mail", "x")]), Some(1.0));
+    assert!(measured.snapshot.instrument("mail.calls").is_none());
 }
 
 #[test]

@@ -137,7 +137,8 @@ impl<'a> Compiler<'a> {
             let mut wanted = feed.conditions.iter().filter(|it| it.test != Test::Absent);
             let missing = wanted.find(|condition| !self.has_field(&condition.field));
             if let Some(Condition { field, .. }) = missing {
-                self.list_missing(recipe, field, "asks for the field");
+                let metric = first_metric(feed);
+                self.list_missing(recipe, metric, field, "asks for the field");
             }
             missing.is_none()
         };
@@ -152,7 +153,7 @@ impl<'a> Compiler<'a> {
         if let Some(field) = measure.field_name()
             && !self.has_field(field)
         {
-            return self.list_missing(recipe, field, "measures the field");
+            return self.list_missing(recipe, &measure.metric, field, "measures the field");
         }
         if !self.schedule(measure, index(self.measures.len())) {
             return;
@@ -282,12 +283,16 @@ impl<'a> Compiler<'a> {
         self.metadata.fields().field(field).is_some()
     }
 
-    fn list_missing(&self, recipe: &Recipe, field: &str, what: &str) {
-        let detail = format!(
-            "`{}` {what} `{field}`, which is not here",
-            recipe.convention
-        );
-        self.list(Reason::MissingField, detail);
+    fn list_missing(&self, recipe: &Recipe, metric: &str, field: &str, what: &str) {
+        let location = Location::of(self.metadata);
+        let detail = || {
+            format!(
+                "`{}` {what} `{field}`, which is not here",
+                recipe.convention
+            )
+        };
+        let problems = self.catalog.problems();
+        problems.list(Reason::MissingField, metric, location, detail);
     }
 
     fn list(&self, reason: Reason, detail: String) {
@@ -302,6 +307,11 @@ impl<'a> Compiler<'a> {
         let roles = names.zip(&mut self.fields);
         roles.filter_map(move |(name, roles)| (name == field).then_some(roles))
     }
+}
+
+fn first_metric(feed: &Feed) -> &str {
+    let first = feed.measures.first();
+    first.map_or("", |measure| &measure.metric)
 }
 
 /// Everything that is counted here is bounded, so that an index always fits.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::Inherited;
 use super::super::view::{View, ViewedCondition, ViewedLabel, ViewedSource};
 use super::slots::Slots;
-use super::{Compiler, LabelRules, index};
+use super::{Compiler, LabelRules, first_metric, index};
 use crate::convention::{
     Condition, Feed, LabelRule, Measure, OutcomeRule, Recipe, Test, ValueSource,
 };
@@ -81,7 +81,7 @@ impl Compiler<'_> {
     fn labels_of(&self, recipe: &Recipe, feed: &Feed, rules: &LabelRules) -> Vec<LabelRule> {
         let mut labels: Vec<LabelRule> = Vec::new();
         for rule in &feed.labels {
-            self.note_missing(recipe, rule);
+            self.note_missing(recipe, feed, rule);
             self.add_label(&mut labels, rule.clone(), feed, rules);
         }
         for field in self.allowed_fields(feed, rules) {
@@ -128,13 +128,13 @@ impl Compiler<'_> {
     }
 
     /// Lists a rule none of whose fields is here.
-    fn note_missing(&self, recipe: &Recipe, rule: &LabelRule) {
+    fn note_missing(&self, recipe: &Recipe, feed: &Feed, rule: &LabelRule) {
         let mut fields = rule.sources.iter().filter_map(ValueSource::field);
         let Some(first) = fields.clone().next() else {
             return;
         };
         if !rule.is_optional && !fields.any(|field| self.has_field(field)) {
-            self.list_missing(recipe, first, "labels with the field");
+            self.list_missing(recipe, first_metric(feed), first, "labels with the field");
         }
     }
 

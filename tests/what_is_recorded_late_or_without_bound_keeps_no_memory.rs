@@ -1,0 +1,115 @@
+//! Labels that spans get late, and values that a rule maps to a few.
+
+#[path = "support/allocator.rs"]
+mod allocator;
+mod support;
+
+use std::sync::Arc;
+
+use support::under;
+use tracing::field::Empty;
+use tracing::{Metadata, info_span};
+use tracing_meter::{
+    Condition, Feed, Handle, Instrument, LabelRule, LabelValue, Labels, Measure, Recipe, Sink,
+};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt;
+
+/// A sink that keeps nothing, so that what is allocated is the layer's.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn series(&self, _: &Instrument, _: &Labels) -> Arc<dyn Handle> {
+        Arc::new(Self)
+    }
+}
+
+impl Handle for Nowhere {
+    fn record(&self, _value: f64) {}
+}
+
+/// What a request's span feeds: its status is known at the end, its method is anything.
+fn requests(callsite: &Metadata<'static>) -> Option<Recipe> {
+    callsite.fields().field("method")?;
+    let known = |method: &LabelValue| {
+        let is_known = *method == LabelValue::from("GET");
+        Some(if is_known {
+            LabelValue::I64(1)
+        } else {
+            LabelValue::I64(0)
+        })
+    };
+    let method = || LabelRule::new("method").map("method", known);
+    let requests = || {
+        Feed::new()
+            .when(Condition::equals("kind", "server"))
+            .label_rule(method())
+    };
+    let ended = requests()
+        .label("status", "status")
+        .measure(Measure::duration("duration"));
+    let open = requests().measure(Measure::in_flight("active"));
+    Some(Recipe::new().feed(ended).feed(open))
+}
+
+fn request(method: &str, status: u16, fails: bool) {
+    let span = info_span!(
+        "request",
+        kind = "server",
+        method,
+        status = Empty,
+        otel.status_code = Empty
+    );
+    let span = span.entered();
+    span.record("status", status);
+    if fails {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+#[test]
+fn a_label_that_comes_late_is_not_allocated() {
+    let meter = tracing_meter::builder()
+        .sink(Nowhere)
+        .convention(requests)
+        .build()
+        .unwrap();
+    let all = || {
+        for status in [200, 404, 500] {
+            request("GET", status, status == 500);
+        }
+    };
+    under(Registry::default().with(meter), || {
+        // The first ones make the series, the next ones go the way for the first time.
+        (0..3).for_each(|_| all());
+        let allocated = allocator::bytes(|| (0..100).for_each(|_| all()));
+        assert_eq!(allocated, 0);
+    });
+}
+
+#[test]
+fn values_without_bound_are_not_kept() {
+    const REQUESTS: usize = 100_000;
+    let meter = tracing_meter::builder().sink(Nowhere).convention(requests);
+    let meter = meter.series_limit(100).build().unwrap();
+    let handle = meter.handle();
+    let methods: Vec<String> = (0..REQUESTS).map(|number| format!("M{number}")).collect();
+    under(Registry::default().with(meter), || {
+        let (first, last) = methods.split_at(REQUESTS / 10);
+        let send = |methods: &[String]| methods.iter().for_each(|it| request(it, 200, false));
+        let kept = allocator::kept_bytes(|| send(first));
+        assert!(kept < 1 << 20, "{kept} bytes");
+        let kept = allocator::kept_bytes(|| send(last));
+        assert_eq!(kept, 0);
+        request("GET", 200, false);
+        request("GET", 200, false);
+        let allocated = allocator::bytes(|| request("GET", 200, false));
+        assert_eq!(allocated, 0);
+    });
+    let series = |metric: &str| {
+        let catalog = handle.catalog();
+        let entry = catalog.iter().find(|entry| entry.name() == metric).unwrap();
+        entry.series()
+    };
+    assert_eq!((series("duration"), series("active")), (2, 2));
+}
