@@ -10,7 +10,7 @@
 //! use tracing::{info, instrument};
 //! use tracing_subscriber::prelude::*;
 //!
-//! #[instrument(skip_all, fields(in_flight.jobs, duration.job, label.queue = %queue))]
+//! #[instrument(skip_all, fields(observe.job, label.queue = %queue))]
 //! fn run_job(queue: &str) {
 //!     info!(monotonic_counter.uploads = 1, region = "eu", "uploaded");
 //! }
@@ -24,9 +24,10 @@
 //!
 //! let measured = memory.snapshot();
 //! assert_eq!(measured.value("uploads", &[("region", "eu")]), Some(1.0));
-//! assert_eq!(measured.value("jobs", &[("queue", "low")]), Some(0.0));
-//! let job = measured.samples("job", &[("queue", "low"), ("outcome", "ok")]);
-//! assert_eq!(job.len(), 1);
+//! let ended = [("queue", "low"), ("outcome", "ok")];
+//! assert_eq!(measured.value("job.calls", &ended), Some(1.0));
+//! assert_eq!(measured.samples("job.duration", &ended).len(), 1);
+//! assert_eq!(measured.value("job.in_flight", &[("queue", "low")]), Some(0.0));
 //! # Ok::<(), tracing_meter::BuildError>(())
 //! ```
 //!
@@ -34,6 +35,7 @@
 //!
 //! | field | instrument | what it does |
 //! |---|---|---|
+//! | `observe.NAME` | | on a span: `NAME.calls`, `NAME.duration` and `NAME.in_flight` in one field |
 //! | `monotonic_counter.NAME = n` | Counter | adds n, n >= 0 |
 //! | `counter.NAME = n` | UpDownCounter | adds n, either sign |
 //! | `gauge.NAME = v` | Gauge | sets v |
@@ -55,7 +57,7 @@
 //! span's are not, since `#[instrument]` records every argument: name them in
 //! [`span_labels`](MeterLayerBuilder::span_labels), or in
 //! [`inherited_labels`](MeterLayerBuilder::inherited_labels) if they shall label
-//! everything that is measured inside. `calls.` and `duration.` also have the
+//! everything that is measured inside. What is measured when a span closes also has the
 //! label `outcome`: `ok`, `error` or `panic`.
 //!
 //! # Words
@@ -170,6 +172,13 @@ pub use sink::{Handle, LogSink, MemorySink, Sink, SinkProblems, Snapshot};
 ))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The guides' programs compile, and say what they assert.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../docs/conventions.md")]
+    struct Conventions;
+}
 
 /// A builder of a [`MeterLayer`] that measures by the names of fields.
 pub fn builder() -> MeterLayerBuilder {

@@ -11,13 +11,13 @@ use crate::kind::Kind;
 ///
 /// | field | instrument | what it does |
 /// |---|---|---|
+/// | `observe.NAME` | | on a span: `NAME.calls`, `NAME.duration` and `NAME.in_flight` in one field |
 /// | `monotonic_counter.NAME = n` | Counter | adds n, n >= 0 |
 /// | `counter.NAME = n` | UpDownCounter | adds n, either sign |
 /// | `gauge.NAME = v` | Gauge | sets v |
 /// | `histogram.NAME = v` | Histogram | records v |
 /// | `increase.NAME = v` | Counter | adds how much v is higher than the series' previous sample |
 /// | `decrease.NAME = v` | Counter | adds how much v is lower than the series' previous sample |
-/// | `observe.NAME` | | on a span: `NAME.calls`, `NAME.duration` and `NAME.in_flight`, as below |
 /// | `started.NAME` | Counter | on a span: +1 when it opens |
 /// | `calls.NAME` | Counter | on a span: +1 when it closes |
 /// | `in_flight.NAME` | UpDownCounter | on a span: +1 when it opens, -1 when it closes |
