@@ -67,7 +67,7 @@ pub trait Convention: Send + Sync + 'static {
     }
 
     /// The name of the convention in problems: by default that of its type.
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         let name = std::any::type_name::<Self>();
         let name = name.split('<').next().unwrap_or(name);
         name.rsplit("::").next().unwrap_or(name)
@@ -83,7 +83,7 @@ where
         self(callsite)
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "a closure"
     }
 }

@@ -7,8 +7,9 @@ use crate::convention::{Reading, Says};
 use crate::gatherer::Gatherer;
 use crate::labels::{LabelBuf, LabelKey};
 use crate::problem::{Location, Reason, Tally};
-use crate::series::{Admitted, Series};
+use crate::series::Series;
 
+mod admission;
 mod code_place;
 mod compile;
 mod fields;
@@ -24,10 +25,6 @@ pub(crate) use moments::{InFlight, KeptSeries, Moments, Outcome};
 use route::Routes;
 pub(crate) use route::{Route, RoutePosition};
 use view::View;
-
-/// Ways with values that a map has changed may be without bound: they take this part of the
-/// room, and leave the rest to others.
-const MAPPED_WAYS: usize = 8;
 
 /// Everything there is to know about a callsite, so that measuring it compares
 /// no names: what each field is, by its index, and where measurements go.
@@ -174,76 +171,6 @@ impl Plan {
             let _ = end.place.set(place);
         }
         true
-    }
-
-    #[cold]
-    fn add_to_admitted(&self, measure: u8, value: f64, key: LabelKey<'_>, catalog: &Catalog) {
-        let planned = &self.measures[usize::from(measure)];
-        match self.admit(measure, key, catalog) {
-            Some(Admitted::Overflow(_)) if planned.reading != Reading::Amount => {
-                self.reject(measure, Reason::LevelOverflow, catalog, || {
-                    value.to_string()
-                });
-            }
-            Some(admitted) => planned.reading.add(admitted.series(), value),
-            None => {}
-        }
-    }
-
-    /// Finds the series in the catalog, if these values feed the measure, and remembers the
-    /// way where there is a bound to such ways: not to the overflow series, and not without
-    /// end to others.
-    fn admit(&self, measure: u8, key: LabelKey<'_>, catalog: &Catalog) -> Option<Admitted<'_>> {
-        let planned = &self.measures[usize::from(measure)];
-        if !self.is_fed(planned, key.words) {
-            self.remember(measure, key, None, self.most_ways);
-            return None;
-        }
-        let target = match planned.unit_conflict.get() {
-            Some(tally) => Err(tally),
-            None => planned.target.as_ref(),
-        };
-        let (limit, seed) = (self.fields.label_limit, self.routes.seed);
-        let view = self.view(planned);
-        let viewed = view.read(key.words, planned.is_late, limit, seed);
-        let labels = view.names.of(viewed.labels.as_words());
-        match target.and_then(|metric| catalog.admit(metric, labels)) {
-            Ok(admitted) => {
-                let most = match admitted {
-                    Admitted::New(_) => usize::MAX,
-                    Admitted::Known(_) if viewed.is_mapped => self.most_ways / MAPPED_WAYS,
-                    Admitted::Known(_) => self.most_ways,
-                    Admitted::Overflow(_) => 0,
-                };
-                self.remember(measure, key, Some(admitted.series()), most);
-                Some(admitted)
-            }
-            Err(tally) => {
-                catalog.reject(tally);
-                None
-            }
-        }
-    }
-
-    fn remember(&self, measure: u8, key: LabelKey<'_>, series: Option<&Arc<Series>>, most: usize) {
-        if most > 0
-            && let Some(route) = self.routes.insert_within(most, key)
-        {
-            route.set_series(measure, series);
-        }
-    }
-
-    /// Whether a measure is fed where these values were recorded.
-    fn is_fed(&self, planned: &PlannedMeasure, words: &[u64]) -> bool {
-        let mut before = planned
-            .hidden_by
-            .iter()
-            .map(|at| &self.measures[usize::from(*at)]);
-        self.view(planned).applies_to(words) && !before.any(|other| self.is_fed(other, words))
-    }
-
-    fn view(&self, planned: &PlannedMeasure) -> &View {
-        &self.views[usize::from(planned.view)]
     }
 
     #[cold]

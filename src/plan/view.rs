@@ -18,6 +18,8 @@ pub(super) struct View {
     pub(super) names: LabelNames,
     pub(super) labels: Box<[ViewedLabel]>,
     pub(super) conditions: Box<[ViewedCondition]>,
+    /// Whether early measures have all that was recorded as their labels, as it stands.
+    is_plain: bool,
 }
 
 #[derive(Default)]
@@ -49,6 +51,29 @@ pub(super) struct Viewed {
 }
 
 impl View {
+    /// `slots` is how many values there may be.
+    pub(super) fn new(
+        labels: Vec<(Arc<str>, ViewedLabel)>,
+        conditions: Box<[ViewedCondition]>,
+        slots: usize,
+    ) -> Self {
+        let (keys, labels): (Vec<_>, Vec<_>) = labels.into_iter().unzip();
+        let early = labels.iter().take_while(|label| !label.sources.is_empty());
+        let is_own_slot = |(at, label): (usize, &ViewedLabel)| matches!(label.sources[..], [ViewedSource::Slot(slot)] if usize::from(slot) == at);
+        let is_plain = early.clone().count() == slots && early.enumerate().all(is_own_slot);
+        Self {
+            names: LabelNames::new(keys),
+            labels: labels.into(),
+            conditions,
+            is_plain,
+        }
+    }
+
+    /// Whether what was recorded has to be read, to know the labels of a measure.
+    pub(super) const fn is_read(&self, is_late: bool) -> bool {
+        is_late || !self.is_plain
+    }
+
     /// Whether anything is fed where these words were recorded.
     pub(super) fn applies_to(&self, words: &[u64]) -> bool {
         let mut conditions = self.conditions.iter();
