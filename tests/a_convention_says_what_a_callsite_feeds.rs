@@ -222,15 +222,15 @@ fn something_is_measured_where_all_conditions_hold() {
         info!(text = %"a", number = 3.0);
         info!(text = ?"a", number = 1_u64);
     });
-    let counted = |metric| measured.value(metric, &[]).unwrap_or(0.0);
-    assert_eq!(counted("present"), 4.0);
-    assert_eq!(counted("absent"), 1.0);
-    assert_eq!(counted("equal"), 2.0, "`?` quotes a text");
-    assert_eq!(counted("one_of"), 3.0, "3.0 is no integer");
-    assert_eq!(counted("high"), 3.0);
-    assert_eq!(counted("low"), 2.0);
-    assert_eq!(counted("between"), 3.0);
-    assert_eq!(counted("other_field_absent"), 5.0);
+    let counted = |metric| measured.value(metric, &[]);
+    assert_eq!(counted("present"), Some(4.0));
+    assert_eq!(counted("absent"), Some(1.0));
+    assert_eq!(counted("equal"), Some(2.0), "`?` quotes a text");
+    assert_eq!(counted("one_of"), Some(3.0), "3.0 is no integer");
+    assert_eq!(counted("high"), Some(3.0));
+    assert_eq!(counted("low"), Some(2.0));
+    assert_eq!(counted("between"), Some(3.0));
+    assert_eq!(counted("other_field_absent"), Some(5.0));
 }
 
 #[test]
