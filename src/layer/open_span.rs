@@ -331,3 +331,38 @@ impl From<Option<u64>> for Outer {
         id.map_or(Self::None, Self::Some)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::field::Empty;
+    use tracing::{Dispatch, dispatcher, info_span};
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use crate::{MemorySink, MeterLayer};
+
+    /// Two threads that take the same lock would wait for each other; one would for ever.
+    #[test]
+    fn a_label_that_comes_late_takes_no_lock() {
+        let memory = MemorySink::new();
+        let layer = crate::builder().sink(memory.clone()).build().unwrap();
+        let subscriber = Dispatch::new(Registry::default().with(layer));
+        dispatcher::with_default(&subscriber, || {
+            let span = || info_span!("job", calls.jobs = Empty, label.result = Empty);
+            for _ in 0..2 {
+                span().record("label.result", "done");
+            }
+            let last = span();
+            let layer = subscriber.downcast_ref::<MeterLayer<Registry>>().unwrap();
+            let id = last.id().unwrap().into_u64();
+            let with_lock = layer.spans.table.with(id, |open| {
+                let lock = open.apart.lock();
+                last.record("label.result", "done");
+                drop(lock);
+            });
+            assert!(with_lock.is_some());
+        });
+        let done = [("result", "done"), ("outcome", "ok")];
+        assert_eq!(memory.snapshot().value("jobs", &done), Some(3.0));
+    }
+}

@@ -61,6 +61,10 @@ impl Plan {
     #[cold]
     fn measure_first_opened(&self, key: LabelKey<'_>, catalog: &Catalog) -> InFlight {
         self.add_each(&self.moments.opened, 1.0, None, key, catalog);
+        if self.moments.in_flight.is_empty() {
+            // For labels that come late: they move the span from route to route.
+            self.routes.insert_within(self.most_ways, key);
+        }
         let series = |measure: &u8| {
             let admitted = self.admit(*measure, key, catalog)?;
             admitted.series().record(1.0);
