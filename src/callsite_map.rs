@@ -33,6 +33,11 @@ impl<V> CallsiteMap<V> {
         Some(&self.0.at(position)?.value)
     }
 
+    /// Calls with all values that are there now.
+    pub(crate) fn each(&self, call: impl Fn(&V)) {
+        self.0.entries().for_each(|entry| call(&entry.value));
+    }
+
     #[cold]
     fn insert(
         &self,

@@ -1,5 +1,7 @@
 //! Conventions: which callsites are measured, and how.
 
+use std::any::Any;
+
 use tracing_core::Metadata;
 
 mod condition;
@@ -52,7 +54,7 @@ pub(crate) use recipe::Says;
 ///     .build::<tracing_subscriber::Registry>();
 /// assert!(layer.is_ok());
 /// ```
-pub trait Convention: Send + Sync + 'static {
+pub trait Convention: Any + Send + Sync {
     /// What the callsite feeds, or `None` if the convention does not know it.
     ///
     /// It has to give the same for the same callsite.
@@ -64,6 +66,17 @@ pub trait Convention: Send + Sync + 'static {
     fn amend(&self, callsite: &Metadata<'static>, recipe: Recipe) -> Recipe {
         let _ = callsite;
         recipe
+    }
+
+    /// Whether another convention is the same as this one, which is kept then, with its
+    /// plans, when a layer is [reconfigured](crate::MeterHandle::reconfigure). By default
+    /// none is.
+    ///
+    /// A convention that is read from a file again compares what was read: where its type is
+    /// `PartialEq`, by `other.downcast_ref() == Some(self)`.
+    fn is_same(&self, other: &dyn Any) -> bool {
+        let _ = other;
+        false
     }
 
     /// The name of the convention in problems: by default that of its type.

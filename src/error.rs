@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why [`MeterLayerBuilder::build`](crate::MeterLayerBuilder::build) refused a
-/// configuration. Its text names what is wrong.
+/// Why [`MeterLayerBuilder::build`](crate::MeterLayerBuilder::build) or
+/// [`MeterHandle::reconfigure`](crate::MeterHandle::reconfigure) refused a configuration.
+/// Its text names what is wrong.
 ///
 /// ```
 /// let error = tracing_meter::builder()

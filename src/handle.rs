@@ -1,10 +1,13 @@
 //! What a layer measures, for whoever operates the program.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::catalog::{Catalog, CatalogEntry};
+use crate::error::BuildError;
+use crate::meter::Meter;
 use crate::problem::Problem;
+use crate::reconfiguration::Reconfiguration;
 use crate::silence::Silence;
 
 /// A view of a layer's catalog and problems. Cloning it is cheap, and it stays
@@ -37,11 +40,16 @@ use crate::silence::Silence;
 pub struct MeterHandle {
     catalog: Arc<Catalog>,
     silence: Silence,
+    meter: Weak<Meter>,
 }
 
 impl MeterHandle {
-    pub(crate) const fn new(catalog: Arc<Catalog>, silence: Silence) -> Self {
-        Self { catalog, silence }
+    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
+        Self {
+            catalog: Arc::clone(&meter.catalog),
+            silence: Silence::new(meter),
+            meter: Arc::downgrade(meter),
+        }
     }
 
     /// Every instrument that was recognised, in the order of recognition. A
@@ -70,6 +78,63 @@ impl MeterHandle {
         problems.extend(self.catalog.lost());
         problems.sort_by(|a, b| a.place().cmp(&b.place()));
         problems
+    }
+
+    /// Measures by other directives or conventions from now on: on an operator's request, or
+    /// when a file has changed.
+    ///
+    /// ```
+    /// use tracing_meter::{MemorySink, Reconfiguration};
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let memory = MemorySink::new();
+    /// let layer = tracing_meter::builder()
+    ///     .sink(memory.clone())
+    ///     .directives("info")
+    ///     .build()?;
+    /// let meter = layer.handle();
+    /// let subscriber = tracing_subscriber::registry().with(layer);
+    /// tracing::subscriber::with_default(subscriber, || {
+    ///     for directives in ["info", "debug", "off"] {
+    ///         meter.reconfigure(Reconfiguration::new().directives(directives))?;
+    ///         tracing::debug!(monotonic_counter.cache_misses = 1);
+    ///     }
+    ///     Ok::<_, tracing_meter::BuildError>(())
+    /// })?;
+    /// assert_eq!(memory.snapshot().value("cache_misses", &[]), Some(1.0));
+    /// # Ok::<(), tracing_meter::BuildError>(())
+    /// ```
+    ///
+    /// It counts for the next event and the next span of every callsite. A span that is open
+    /// is measured to its end as it was opened, on the series that it was opened on; one that
+    /// was not measured when it opened is not measured when it closes. Instruments and series
+    /// stay in the catalog, and a name keeps its kind and unit.
+    ///
+    /// What is measured as before costs as before, and keeps its plan. So does what was
+    /// measured like that earlier, so that going back and forth takes no memory. A callsite
+    /// that is measured in a new way takes some, for as long as the layer lives: it is
+    /// bounded by the callsites and the different ways in which they were measured.
+    ///
+    /// The level that the layer wants to hear follows the directives, until a span with an
+    /// outcome has opened: from then on its errors are heard at any level. Where such a span
+    /// was measured it is still followed, unmeasured, whatever the directives say: an older
+    /// one may be open, which must not be taken for it.
+    ///
+    /// Other layers are asked anew which callsites they want, on another thread, while this
+    /// one waits up to a second: where they need a lock that this thread holds, inside of
+    /// `reload`, say, they are heard a little later. A subscriber in a `Box` or an `Arc` has to
+    /// be the default one here, or callsites that nobody wanted before stay disabled. If the
+    /// layer is gone there is nothing to change.
+    ///
+    /// # Errors
+    ///
+    /// If directives are not valid. Nothing has changed then, and the error names which.
+    pub fn reconfigure(&self, new: Reconfiguration) -> Result<(), BuildError> {
+        let (directives, edit) = new.parse()?;
+        if let Some(meter) = self.meter.upgrade() {
+            meter.reconfigure(&directives, edit);
+        }
+        Ok(())
     }
 }
 

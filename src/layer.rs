@@ -13,11 +13,10 @@ use tracing_subscriber::{Layer, Registry};
 use crate::handle::MeterHandle;
 use crate::meter::{Anybody, Meter};
 use crate::reentrancy::is_inside_a_sink;
-use crate::silence::Silence;
 
 mod builder;
 mod debts;
-mod directives;
+pub(crate) mod directives;
 mod filter;
 mod filter_ids;
 mod inheritance;
@@ -74,8 +73,7 @@ impl<S> MeterLayer<S> {
     /// A view of what the layer measures, for whoever operates the program.
     #[must_use]
     pub fn handle(&self) -> MeterHandle {
-        let silence = Silence::new(&self.meter);
-        MeterHandle::new(Arc::clone(&self.meter.catalog), silence)
+        MeterHandle::new(&self.meter)
     }
 }
 

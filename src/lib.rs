@@ -81,7 +81,8 @@
 )]
 //! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
 //! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
-//! - [`MeterHandle`] lists what is measured, and each [`Problem`].
+//! - [`MeterHandle`] lists what is measured, and each [`Problem`]. A [`Reconfiguration`]
+//!   changes directives and conventions while the program runs.
 #![cfg_attr(
     feature = "propagation",
     doc = "- [`propagation`] continues W3C traces on spans, and passes them on."
@@ -131,6 +132,7 @@ mod problem;
 mod prometheus_name;
 #[cfg(feature = "propagation")]
 pub mod propagation;
+mod reconfiguration;
 mod reentrancy;
 mod segmented;
 mod series;
@@ -155,6 +157,7 @@ pub use kind::Kind;
 pub use labels::{Label, LabelValue, Labels};
 pub use layer::{MeterLayer, MeterLayerBuilder};
 pub use problem::{Location, Problem, Reason};
+pub use reconfiguration::Reconfiguration;
 #[cfg(feature = "metrics")]
 pub use sink::FacadeSink;
 #[cfg(feature = "otel")]

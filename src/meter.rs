@@ -1,77 +1,86 @@
 //! What all callbacks of one layer share: conventions, plans and the catalog.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
 
 use tracing_core::{Event, LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
 use crate::callsite_map::CallsiteMap;
 use crate::catalog::Catalog;
-use crate::convention::{Convention, Recipe};
+use crate::convention::{Convention, FieldConvention, Recipe};
 use crate::labels::LabelBuf;
+use crate::no_poison::NoPoison;
 use crate::once_map::Position;
-use crate::plan::{CodePlace, LabelRules, Plan, compile, is_of_interest};
+use crate::plan::{CodePlace, LabelRules, Plan, compile};
 use crate::problem::Reason;
 
+mod callsite;
+mod configuration;
 mod home;
+mod interest_cache;
 mod level_hint;
+mod plans;
+mod recognition;
+mod reconfigure;
 mod span_places;
 
+use callsite::{Callsite, State};
+use configuration::Configuration;
+pub(crate) use configuration::Conventions;
 pub(crate) use home::{Anybody, Home};
+use interest_cache::InterestCache;
 use level_hint::LevelHint;
-use span_places::SpanPlaces;
+use plans::LaterPlans;
+pub(crate) use plans::PlanPosition;
+pub(crate) use reconfigure::Directives;
 
 /// Turns callsites into plans, and what is recorded there into measurements.
 pub(crate) struct Meter {
-    conventions: Vec<Box<dyn Convention>>,
-    directives: Targets,
+    /// Held for moments, and never while a convention is asked.
+    configuration: NoPoison<Arc<Configuration>>,
+    field_names: Arc<dyn Convention>,
+    /// What the layer was built with.
+    first_directives: Targets,
+    /// The conventions that have plans, or are asked now.
+    known: NoPoison<Vec<Weak<dyn Convention>>>,
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
     pub(crate) level_hint: LevelHint,
+    interest_cache: InterestCache,
     pub(crate) home: Home,
-    span_places: SpanPlaces,
-    callsites: CallsiteMap<MaybeOfInterest>,
-}
-
-/// Set if a callsite is of interest, which it may become when another one is seen.
-type MaybeOfInterest = OnceLock<Box<Callsite>>;
-
-/// Where a plan is, for spans to keep.
-pub(crate) type PlanPosition = Position;
-
-/// A callsite of interest.
-struct Callsite {
-    recipes: Vec<Recipe>,
-    /// Compiled when it is reached. A callsite is registered with every
-    /// subscriber of the process: one that is only reached under another must
-    /// not take a name away here.
-    plan: OnceLock<Plan>,
+    callsites: CallsiteMap<Callsite>,
+    later_plans: LaterPlans,
+    /// Where spans may be open that have an outcome, by whatever configuration.
+    with_outcome: NoPoison<HashSet<CodePlace>>,
 }
 
 impl Meter {
     pub(crate) fn new(
-        conventions: Vec<Box<dyn Convention>>,
+        added: Conventions,
         directives: Targets,
         rules: LabelRules,
         catalog: Arc<Catalog>,
         is_inert: bool,
     ) -> Self {
-        let most_verbose = if is_inert {
-            LevelFilter::OFF
-        } else {
-            most_verbose(&directives)
-        };
+        let known = added.iter().map(Arc::downgrade).collect();
+        let first_directives = directives.clone();
+        let configuration = Arc::new(Configuration::new(added, directives));
         Self {
-            conventions,
-            directives,
+            configuration: NoPoison::new(configuration),
+            field_names: Arc::new(FieldConvention),
+            first_directives,
+            known: NoPoison::new(known),
             rules,
             catalog,
             is_inert,
-            level_hint: LevelHint::new(most_verbose),
+            level_hint: LevelHint::default(),
+            interest_cache: InterestCache::default(),
             home: Home::default(),
-            span_places: SpanPlaces::default(),
             callsites: CallsiteMap::new(),
+            later_plans: LaterPlans::default(),
+            with_outcome: NoPoison::default(),
         }
     }
 
@@ -81,48 +90,54 @@ impl Meter {
         &self,
         metadata: &'static Metadata<'static>,
     ) -> Option<(PlanPosition, &Plan)> {
-        let (position, callsite) = self.callsite(metadata)?;
-        let compiled = callsite.plan.get();
-        let compiled = compiled.unwrap_or_else(|| self.compile(metadata, callsite));
-        Some((position, compiled))
-    }
-
-    /// The plan is there when the outcomes of its spans are heard, and not before: another
-    /// thread would not wait for that.
-    #[cold]
-    fn compile<'a>(
-        &self,
-        metadata: &'static Metadata<'static>,
-        callsite: &'a Callsite,
-    ) -> &'a Plan {
-        let Self { rules, catalog, .. } = self;
-        callsite.plan.get_or_init(|| {
-            let plan = compile(metadata, &callsite.recipes, rules, catalog);
-            if plan.moments.have_outcome() {
-                let has_changed = || self.span_places.has_changed();
-                let subscriber = || self.home.get();
-                self.level_hint.want_outcomes(has_changed, subscriber);
-            }
-            plan
-        })
+        let (position, callsite) = self.callsite(metadata);
+        let state = callsite.state();
+        if state == State::FIRST_PLAN {
+            return Some((PlanPosition::first_of(position), callsite.first_plan()?));
+        }
+        if state == State::NOT_OF_INTEREST {
+            return None;
+        }
+        self.find_plan(metadata, position, callsite)
     }
 
     /// The plan that was found before.
     #[inline(always)]
     pub(crate) fn plan_at(&self, position: PlanPosition) -> Option<&Plan> {
-        self.callsites.at(position)?.get()?.plan.get()
+        let callsite = self.callsites.at(position.callsite());
+        match callsite.and_then(Callsite::first_plan) {
+            Some(plan) => Some(plan),
+            None => self.later_plans.at(position),
+        }
     }
 
     /// Whether a callsite is to be measured.
     pub(crate) fn is_of_interest(&self, metadata: &'static Metadata<'static>) -> bool {
-        self.callsite(metadata).is_some()
+        let (_, callsite) = self.callsite(metadata);
+        self.recognise(metadata, callsite) != State::NOT_OF_INTEREST
     }
 
     /// The first metric that a callsite would feed, whether it was reached or not.
-    pub(crate) fn first_metric(&self, metadata: &'static Metadata<'static>) -> Option<&str> {
-        let (_, callsite) = self.callsite(metadata)?;
-        let measure = callsite.recipes.iter().flat_map(Recipe::measures).next()?;
-        Some(&measure.metric)
+    pub(crate) fn first_metric(&self, metadata: &'static Metadata<'static>) -> Option<String> {
+        let (_, callsite) = self.callsite(metadata);
+        if self.recognise(metadata, callsite) == State::NOT_OF_INTEREST {
+            return None;
+        }
+        let recognised = callsite.recognised();
+        let mut measures = recognised.recipes.iter().flat_map(Recipe::measures);
+        Some(measures.next()?.metric.to_string())
+    }
+
+    /// The most verbose level that may be measured.
+    pub(crate) fn most_verbose(&self) -> LevelFilter {
+        if self.is_inert {
+            return LevelFilter::OFF;
+        }
+        self.configuration().most_verbose()
+    }
+
+    pub(crate) fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.level_hint.get(self.most_verbose())
     }
 
     /// Counts, without calling a sink, that something was emitted inside one.
@@ -151,82 +166,75 @@ impl Meter {
         plan.measure(&recorded, recorded.labels.key(), &self.catalog);
     }
 
-    /// Asks the conventions on a miss: an event may come before its callsite's
-    /// registration has ended.
     #[inline(always)]
-    fn callsite(&self, metadata: &'static Metadata<'static>) -> Option<(PlanPosition, &Callsite)> {
-        let (position, callsite) = self
-            .callsites
-            .get_or_insert_with(metadata, || self.recognise(metadata));
-        Some((position, callsite.get()?))
+    fn callsite(&self, metadata: &'static Metadata<'static>) -> (Position, &Callsite) {
+        self.callsites
+            .get_or_insert_with(metadata, Callsite::default)
     }
 
-    fn recognise(&self, metadata: &'static Metadata<'static>) -> MaybeOfInterest {
-        // The SDK logs while it holds its locks.
-        if self.is_inert || metadata.target().starts_with("opentelemetry") {
-            return MaybeOfInterest::new();
-        }
-        let (target, level) = (metadata.target(), metadata.level());
-        let recipes = if self.directives.would_enable(target, level) {
-            self.recipes(metadata)
-        } else {
-            None
-        };
-        let is_for_outcomes = match &recipes {
-            _ if metadata.is_event() => CodePlace::of_failed_span(metadata).is_some(),
-            Some(recipes) if recipes.iter().any(Recipe::has_outcome) => {
-                self.tell_apart(metadata);
-                true
+    fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(&self.configuration.lock())
+    }
+
+    /// Asks the conventions where they were not: an event may come before its callsite's
+    /// registration has ended.
+    #[inline(never)]
+    fn find_plan<'a>(
+        &'a self,
+        metadata: &'static Metadata<'static>,
+        position: Position,
+        callsite: &'a Callsite,
+    ) -> Option<(PlanPosition, &'a Plan)> {
+        loop {
+            let state = callsite.state();
+            if let Some(position) = state.later_plan() {
+                return Some((position, self.later_plans.at(position)?));
             }
-            _ => self.span_places.add_unmeasured(metadata),
+            match state {
+                State::FIRST_PLAN => {
+                    return Some((PlanPosition::first_of(position), callsite.first_plan()?));
+                }
+                State::NOT_OF_INTEREST => return None,
+                State::NOT_COMPILED => self.compile(metadata, callsite),
+                _ => {
+                    self.recognise(metadata, callsite);
+                }
+            }
+        }
+    }
+
+    /// The plan is there when the outcomes of its spans are heard, and not before: another
+    /// thread would not wait for that.
+    #[cold]
+    fn compile(&self, metadata: &'static Metadata<'static>, callsite: &Callsite) {
+        let _in_turn = callsite.in_turn();
+        let configuration = self.configuration();
+        let recognised = callsite.recognised();
+        // Another thread may have been here before.
+        if callsite.state() != State::NOT_COMPILED {
+            return;
+        }
+        let plan = compile(metadata, &recognised.recipes, &self.rules, &self.catalog);
+        if plan.moments.have_outcome() {
+            self.with_outcome.lock().extend(plan.place);
+            self.want_outcomes(&configuration);
+        }
+        let state = match callsite.set_first_plan(plan.into()) {
+            Ok(()) => State::FIRST_PLAN,
+            Err(plan) => State::of_later_plan(self.later_plans.push(plan)),
         };
-        if recipes.is_none() && !is_for_outcomes {
-            return MaybeOfInterest::new();
-        }
-        MaybeOfInterest::from(Callsite::new(recipes.unwrap_or_default()))
+        let _unchanged = self.configuration.lock();
+        callsite.set_compiled(recognised, state);
     }
 
-    /// What is measured at a callsite, said or given to others.
-    fn recipes(&self, metadata: &'static Metadata<'static>) -> Option<Vec<Recipe>> {
-        let recipes: Vec<Recipe> = self
-            .conventions
-            .iter()
-            .enumerate()
-            .filter_map(|(at, it)| {
-                let mut recipe = self.amended(at, metadata, it.recognise(metadata)?);
-                it.name().clone_into(&mut recipe.convention);
-                Some(recipe)
-            })
-            .collect();
-        is_of_interest(metadata, &recipes, &self.rules).then_some(recipes)
+    fn want_outcomes(&self, configuration: &Configuration) {
+        let is_outdated = || {
+            let of_directives = configuration.most_verbose();
+            let raises_hint = self.level_hint.want_outcomes(of_directives);
+            let has_changed = configuration.span_places.has_changed();
+            (raises_hint || has_changed) && self.level_hint.is_heard()
+        };
+        let subscriber = || self.home.get();
+        self.interest_cache.rebuild_if(is_outdated, subscriber);
     }
-
-    /// A convention's recipe, as the others leave it.
-    fn amended(&self, of: usize, metadata: &'static Metadata<'static>, recipe: Recipe) -> Recipe {
-        let conventions = self.conventions.iter().enumerate();
-        let others = conventions.filter(|(at, _)| *at != of);
-        others.fold(recipe, |recipe, (_, it)| it.amend(metadata, recipe))
-    }
-
-    /// Follows the spans that could be taken for this one, too.
-    fn tell_apart(&self, metadata: &'static Metadata<'static>) {
-        for other in self.span_places.add_with_outcome(metadata) {
-            let recognise = || self.recognise(other);
-            let (_, callsite) = self.callsites.get_or_insert_with(other, recognise);
-            callsite.get_or_init(|| Callsite::new(Vec::new()));
-        }
-    }
-}
-
-impl Callsite {
-    fn new(recipes: Vec<Recipe>) -> Box<Self> {
-        let plan = OnceLock::new();
-        Box::new(Self { recipes, plan })
-    }
-}
-
-fn most_verbose(directives: &Targets) -> LevelFilter {
-    let levels = directives.iter().map(|(_, level)| level);
-    let default = directives.default_level().into_iter();
-    levels.chain(default).max().unwrap_or(LevelFilter::OFF)
 }

@@ -89,15 +89,16 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
             // The number of slots is a power of two.
             at &= table.len() - 1;
             let slot = table[at].load(Ordering::Acquire);
-            if slot == EMPTY {
-                return None;
-            }
+            // Before it is asked whether the slot is empty, which it rarely is: no entry is
+            // at the position that an empty one gives.
             if (slot ^ hash) & TAG == 0 {
                 let position = position(slot);
                 let entry = self.at(position)?;
                 if is_key(&entry.key) {
                     return Some((position, entry));
                 }
+            } else if slot == EMPTY {
+                return None;
             }
             at += 1;
         }
@@ -223,7 +224,7 @@ fn empty_table(size: usize) -> Table {
 
 #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
 const fn position(slot: u64) -> Position {
-    Position(slot as u32 - 1)
+    Position((slot as u32).wrapping_sub(1))
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "to be masked")]

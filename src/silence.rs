@@ -57,7 +57,7 @@ fn silenced(meter: &Meter, subscriber: &Dispatch) -> Vec<Problem> {
         return Vec::new();
     }
     let mut problems = Vec::new();
-    let (wanted, of_that_level) = match meter.level_hint.of_directives() {
+    let (wanted, of_that_level) = match meter.most_verbose() {
         LevelFilter::DEBUG => (LevelFilter::DEBUG, &AT_DEBUG),
         // What it is without directives asks for no details.
         of_directives => (of_directives.min(LevelFilter::INFO), &AT_INFO),
@@ -75,7 +75,7 @@ fn silenced(meter: &Meter, subscriber: &Dispatch) -> Vec<Problem> {
         let detail = format!("a filter disables it for all layers: {CURE}");
         let location = Location::of(callsite);
         (!subscriber.enabled(callsite))
-            .then(|| Problem::new(Reason::Silenced, metric, location, detail))
+            .then(|| Problem::new(Reason::Silenced, &metric, location, detail))
     }));
     problems
 }

@@ -5,8 +5,9 @@ mod support;
 use std::process::Command;
 
 use tracing::{debug, info};
-use tracing_meter::MemorySink;
+use tracing_meter::{MemorySink, Reconfiguration};
 use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt;
 
 const CHILD: &str = "TRACING_METER_TEST_CHILD";
 
@@ -58,4 +59,40 @@ fn a_bad_directive_in_the_environment_is_an_error_that_names_it() {
     let builder = tracing_meter::builder().sink(MemorySink::new());
     let error = builder.build::<Registry>().unwrap_err();
     println!("{error}");
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "the child tells its parent")]
+fn what_a_running_process_is_told_wins_over_its_environment() {
+    const NAME: &str = "what_a_running_process_is_told_wins_over_its_environment";
+    if std::env::var_os(CHILD).is_none() {
+        let said = in_a_child(NAME, "warn");
+        assert!(
+            said.contains("environment None, told Some(1.0), environment Some(1.0)"),
+            "{said}"
+        );
+        return;
+    }
+    let memory = MemorySink::new();
+    let builder = tracing_meter::builder().directives("debug");
+    let layer = builder.sink(memory.clone()).build().unwrap();
+    let handle = layer.handle();
+    support::under(Registry::default().with(layer), || {
+        let emit = || {
+            info!(monotonic_counter.info = 1);
+            memory.snapshot().value("info", &[])
+        };
+        let tell = |directives: &str| {
+            let new = Reconfiguration::new().directives(directives);
+            handle.reconfigure(new).unwrap();
+        };
+        let at_first = emit();
+        tell("info");
+        let told = emit();
+        tell("");
+        println!(
+            "environment {at_first:?}, told {told:?}, environment {:?}",
+            emit()
+        );
+    });
 }

@@ -20,7 +20,7 @@ use crate::labels::LabelValue;
 ///     .constant("rpc.system.name", "grpc")
 ///     .without_outcome();
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
 pub struct Feed {
     pub(crate) measures: Vec<Measure>,

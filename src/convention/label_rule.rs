@@ -23,7 +23,7 @@ use crate::labels::LabelValue;
 ///     })
 ///     .failure("_OTHER");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct LabelRule {
     pub(crate) key: Cow<'static, str>,
@@ -31,7 +31,7 @@ pub struct LabelRule {
     pub(crate) is_optional: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ValueSource {
     Field(Cow<'static, str>),
     Map(Cow<'static, str>, ValueMap),
@@ -109,6 +109,13 @@ impl ValueSource {
 impl ValueMap {
     pub(crate) fn apply(&self, value: &LabelValue) -> Option<LabelValue> {
         catch_unwind(AssertUnwindSafe(|| (self.0)(value))).unwrap_or_default()
+    }
+}
+
+/// What two closures do cannot be compared.
+impl PartialEq for ValueMap {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Feed, Measure};
 /// Where several conventions recognise one callsite, each has its own recipe. They share no
 /// labels. If two of them feed one metric, the first counts, and the other is listed as
 /// [`Hidden`](crate::Reason::Hidden).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
 pub struct Recipe {
     pub(crate) feeds: Vec<Feed>,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{MeterLayer, directives};
 use crate::boundaries::Boundaries;
 use crate::catalog::Catalog;
-use crate::convention::{Convention, FieldConvention};
+use crate::convention::Convention;
 use crate::error::{BuildError, ErrorKind};
 use crate::instrument::{MetricName, Unit};
-use crate::meter::Meter;
+use crate::meter::{Conventions, Meter};
 use crate::plan::LabelRules;
 use crate::problem::Problems;
 use crate::prometheus_name;
@@ -44,7 +44,8 @@ const MAX_INHERITED: usize = 100;
 #[must_use]
 pub struct MeterLayerBuilder {
     sinks: Vec<Box<dyn Sink>>,
-    conventions: Vec<Box<dyn Convention>>,
+    /// Those beside that of field names.
+    conventions: Conventions,
     directives: Option<String>,
     span_labels: Vec<String>,
     inherited_labels: Vec<String>,
@@ -60,7 +61,7 @@ impl MeterLayerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             sinks: Vec::new(),
-            conventions: vec![Box::new(FieldConvention)],
+            conventions: Conventions::new(),
             directives: None,
             span_labels: Vec::new(),
             inherited_labels: Vec::new(),
@@ -82,7 +83,7 @@ impl MeterLayerBuilder {
 
     /// Adds a convention beside that of field names.
     pub fn convention(mut self, convention: impl Convention) -> Self {
-        self.conventions.push(Box::new(convention));
+        self.conventions.push(Arc::new(convention));
         self
     }
 
@@ -90,7 +91,9 @@ impl MeterLayerBuilder {
     /// grammar: `info`, `my_app=debug,hyper=off`. By default everything may.
     ///
     /// The environment variable `TRACING_METER` takes precedence, so that an
-    /// operator can change it without a new build.
+    /// operator can change it without a new build. What
+    /// [`MeterHandle::reconfigure`](crate::MeterHandle::reconfigure) says comes later and
+    /// counts more.
     pub fn directives(mut self, directives: impl Into<String>) -> Self {
         self.directives = Some(directives.into());
         self

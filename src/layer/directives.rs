@@ -36,7 +36,7 @@ fn of_the_environment() -> Result<Option<Targets>, BuildError> {
 
 /// Each directive by itself, so that the error can name the one that is wrong.
 /// `None` if there is no directive.
-fn parse(directives: &str, origin: &str) -> Result<Option<Targets>, BuildError> {
+pub(crate) fn parse(directives: &str, origin: &str) -> Result<Option<Targets>, BuildError> {
     let mut targets = Targets::new();
     let mut found = false;
     for directive in directives.split(',').map(str::trim) {

@@ -57,7 +57,7 @@ impl<S> Filter<S> for CallsiteFilter {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        self.meter.level_hint.get()
+        self.meter.max_level_hint()
     }
 }
 

@@ -330,11 +330,12 @@ mod tests {
     use super::*;
     use crate::layer::open_span::FAILED;
     use crate::meter::PlanPosition;
+    use crate::plan::RoutePosition;
 
     const POSITION: PlanPosition = PlanPosition::from_bits(0);
 
     fn insert(table: &SpanTable, id: u64) {
-        let fill = |open: &OpenSpan| open.fill(POSITION, POSITION, id, 0);
+        let fill = |open: &OpenSpan| open.fill(POSITION, RoutePosition::NONE, id, 0);
         table.insert(id, fill, |_| {});
     }
 
@@ -410,7 +411,7 @@ mod tests {
             let table = SpanTable::default();
             let [unseen, next] = [id(index, 1, 1), id(index, 1, 2)];
             insert(&table, unseen);
-            let fill = |open: &OpenSpan| open.fill(POSITION, POSITION, next, 0);
+            let fill = |open: &OpenSpan| open.fill(POSITION, RoutePosition::NONE, next, 0);
             table.insert(next, fill, |there| {
                 assert_eq!(close(&table, there), Some(unseen));
             });
@@ -454,7 +455,7 @@ mod tests {
     fn a_released_slot_is_empty_for_the_next_span() {
         let table = SpanTable::default();
         let fill = |open: &OpenSpan| {
-            open.fill(POSITION, POSITION, 7, FAILED);
+            open.fill(POSITION, RoutePosition::NONE, 7, FAILED);
             open.set_outer(Outer::Some(9));
             open.set_last_exit(9);
         };

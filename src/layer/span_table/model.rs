@@ -8,6 +8,7 @@ use std::thread::scope;
 use super::*;
 use crate::layer::open_span::FAILED;
 use crate::meter::PlanPosition;
+use crate::plan::RoutePosition;
 
 const STEPS: u64 = 20_000;
 const POSITION: PlanPosition = PlanPosition::from_bits(0);
@@ -85,7 +86,7 @@ impl Opener<'_> {
         };
         if self.random(3) > 0 {
             let opened = self.random(u64::MAX);
-            let fill = |open: &OpenSpan| open.fill(POSITION, POSITION, opened, 0);
+            let fill = |open: &OpenSpan| open.fill(POSITION, RoutePosition::NONE, opened, 0);
             if let Some(near) = self.table.free(id) {
                 fill(near.open);
                 near.occupy();

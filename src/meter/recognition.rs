@@ -1,0 +1,89 @@
+//! What the current configuration makes of a callsite.
+
+use std::sync::Arc;
+
+use tracing_core::Metadata;
+
+use super::Meter;
+use super::callsite::{Callsite, State};
+use super::configuration::{Configuration, Recognised};
+use crate::plan::CodePlace;
+
+impl Meter {
+    /// What a callsite is in the current configuration, which is asked if it was not yet.
+    pub(super) fn recognise(
+        &self,
+        metadata: &'static Metadata<'static>,
+        callsite: &Callsite,
+    ) -> State {
+        loop {
+            let state = callsite.state();
+            if state != State::UNKNOWN {
+                return state;
+            }
+            let configuration = self.configuration();
+            let found = self.find(&configuration, metadata);
+            self.note(&configuration, callsite, State::UNKNOWN, found);
+        }
+    }
+
+    fn find(
+        &self,
+        configuration: &Arc<Configuration>,
+        metadata: &'static Metadata<'static>,
+    ) -> Option<Recognised> {
+        // The SDK logs while it holds its locks.
+        if self.is_inert || metadata.target().starts_with("opentelemetry") {
+            return None;
+        }
+        let found = configuration.recognise(&self.field_names, metadata, &self.rules);
+        let is_for_outcomes = match &found {
+            _ if metadata.is_event() => CodePlace::of_failed_span(metadata).is_some(),
+            Some(found) if found.has_outcome() => {
+                self.tell_apart(configuration, metadata);
+                true
+            }
+            _ => self.has_to_be_told_apart(configuration, metadata),
+        };
+        found.or_else(|| is_for_outcomes.then(Recognised::default))
+    }
+
+    /// Notes what a configuration makes of a callsite, unless another one has taken over, or
+    /// the callsite is something else than before.
+    fn note(
+        &self,
+        by: &Arc<Configuration>,
+        callsite: &Callsite,
+        before: State,
+        found: Option<Recognised>,
+    ) {
+        let current = self.configuration.lock();
+        if Arc::ptr_eq(&current, by) && callsite.state() == before {
+            let outdated = callsite.set_recognised(found);
+            drop(current);
+            drop(outdated);
+        }
+    }
+
+    /// Follows the spans that could be taken for this one, too.
+    fn tell_apart(&self, configuration: &Arc<Configuration>, metadata: &'static Metadata<'static>) {
+        for other in configuration.span_places.add_with_outcome(metadata) {
+            let (_, callsite) = self.callsite(other);
+            self.recognise(other, callsite);
+            let followed = Some(Recognised::default());
+            self.note(configuration, callsite, State::NOT_OF_INTEREST, followed);
+        }
+    }
+
+    /// Whether a span without an outcome could be taken for one that has one, now or by an
+    /// earlier configuration: that one may still be open.
+    fn has_to_be_told_apart(
+        &self,
+        configuration: &Configuration,
+        metadata: &'static Metadata<'static>,
+    ) -> bool {
+        let had_outcome =
+            CodePlace::of(metadata).is_some_and(|place| self.with_outcome.lock().contains(&place));
+        configuration.span_places.add_unmeasured(metadata) || had_outcome
+    }
+}
