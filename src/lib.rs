@@ -133,6 +133,7 @@ mod prometheus_name;
 pub mod propagation;
 mod reentrancy;
 mod segmented;
+mod semconv;
 mod series;
 #[cfg(feature = "setup")]
 pub mod setup;
