@@ -9,6 +9,7 @@ mod label_rule;
 mod measure;
 mod outcome_rule;
 mod recipe;
+mod semantic;
 
 pub use crate::value::TextValue;
 pub use condition::Condition;
@@ -22,6 +23,7 @@ pub(crate) use measure::{Reading, Source, ValueField};
 pub use outcome_rule::OutcomeRule;
 pub use recipe::Recipe;
 pub(crate) use recipe::Says;
+pub use semantic::{OptIn, SemanticConventions};
 
 /// A rule that reads a callsite's metadata and says which instruments it feeds.
 ///
