@@ -1,6 +1,7 @@
 //! Conventions: which callsites are measured, and how.
 
 use tracing_core::Metadata;
+use tracing_subscriber::filter::Targets;
 
 mod condition;
 mod feed;
@@ -10,6 +11,7 @@ mod measure;
 mod outcome_rule;
 mod recipe;
 mod semantic;
+mod spans;
 
 pub use crate::value::TextValue;
 pub use condition::Condition;
@@ -24,6 +26,7 @@ pub use outcome_rule::OutcomeRule;
 pub use recipe::Recipe;
 pub(crate) use recipe::Says;
 pub use semantic::{OptIn, SemanticConventions};
+pub use spans::SpanMetrics;
 
 /// A rule that reads a callsite's metadata and says which instruments it feeds.
 ///
@@ -66,6 +69,14 @@ pub trait Convention: Send + Sync + 'static {
     fn amend(&self, callsite: &Metadata<'static>, recipe: Recipe) -> Recipe {
         let _ = callsite;
         recipe
+    }
+
+    /// What was asked of the convention by name: targets, and levels. By default nothing was.
+    ///
+    /// What of it the layer's directives disable is not measured; it is listed as
+    /// [`Disabled`](crate::Reason::Disabled).
+    fn asked(&self) -> Targets {
+        Targets::new()
     }
 
     /// The name of the convention in problems: by default that of its type.

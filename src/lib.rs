@@ -79,7 +79,7 @@
     feature = "metrics",
     doc = "- [`FacadeSink`] records through the `metrics` facade, to Prometheus."
 )]
-//! - [`SemanticConventions`] measure spans that have no field of ours.
+//! - [`SemanticConventions`] and [`SpanMetrics`] measure spans that have no field of ours.
 //! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
 //! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
 //! - [`MeterHandle`] lists what is measured, and each [`Problem`].
@@ -147,7 +147,7 @@ pub use boundaries::Boundaries;
 pub use catalog::CatalogEntry;
 pub use convention::{
     Condition, Convention, Feed, FieldConvention, LabelRule, Measure, OptIn, OutcomeRule, Recipe,
-    SemanticConventions, TextValue,
+    SemanticConventions, SpanMetrics, TextValue,
 };
 pub use error::BuildError;
 pub use gatherer::HandOver;

@@ -13,10 +13,12 @@ use crate::once_map::Position;
 use crate::plan::{CodePlace, LabelRules, Plan, compile, is_of_interest};
 use crate::problem::Reason;
 
+mod disabled;
 mod home;
 mod level_hint;
 mod span_places;
 
+use disabled::Disabled;
 pub(crate) use home::{Anybody, Home};
 use level_hint::LevelHint;
 use span_places::SpanPlaces;
@@ -25,6 +27,7 @@ use span_places::SpanPlaces;
 pub(crate) struct Meter {
     conventions: Vec<Box<dyn Convention>>,
     directives: Targets,
+    disabled: Disabled,
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
@@ -62,9 +65,11 @@ impl Meter {
         } else {
             most_verbose(&directives)
         };
+        let disabled = Disabled::new(&conventions, &directives, catalog.problems());
         Self {
             conventions,
             directives,
+            disabled,
             rules,
             catalog,
             is_inert,
@@ -170,6 +175,8 @@ impl Meter {
         let recipes = if self.directives.would_enable(target, level) {
             self.recipes(metadata)
         } else {
+            self.disabled
+                .note(&self.conventions, metadata, self.catalog.problems());
             None
         };
         let is_for_outcomes = match &recipes {
