@@ -17,6 +17,35 @@ const OTHERWISE: [f64; 15] = [
     10000.0,
 ];
 
+/// The boundaries that the semantic conventions give to some metrics, by their names on a
+/// scrape.
+const PRESETS: [(&str, Preset); 4] = [
+    (
+        "db_client_operation_duration_seconds",
+        Preset::Bounds(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]),
+    ),
+    (
+        "db_client_response_returned_rows",
+        Preset::Bounds(&[
+            1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0,
+        ]),
+    ),
+    (
+        "http_client_connection_duration_seconds",
+        Preset::Bounds(&[
+            0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+        ]),
+    ),
+    ("traces_spanmetrics_latency", Preset::Seconds),
+];
+
+#[derive(Clone, Copy)]
+enum Preset {
+    Bounds(&'static [f64]),
+    /// Seconds, although the name does not say so.
+    Seconds,
+}
+
 /// The units that a name in a rule may turn out to have on a scrape.
 const UNITS: [&str; 29] = [
     "d", "h", "min", "s", "ms", "us", "ns", "By", "KiBy", "MiBy", "GiBy", "TiBy", "KBy", "MBy",
@@ -27,7 +56,9 @@ const UNITS: [&str; 29] = [
 ///
 /// Rules are held against the name on a Prometheus scrape, so that the
 /// OpenTelemetry SDK and the Prometheus exporter cannot disagree: an exact name
-/// first, then a prefix, then [`seconds`](Self::seconds) for whatever is
+/// first, then a prefix, then what the semantic conventions prescribe for
+/// `db.client.operation.duration`, `db.client.response.returned_rows` and
+/// `http.client.connection.duration`, then [`seconds`](Self::seconds) for whatever is
 /// measured in seconds (its scraped name ends in `_seconds`), then
 /// [`otherwise`](Self::otherwise).
 ///
@@ -100,8 +131,13 @@ impl Boundaries {
     pub(crate) fn of(&self, scraped: &str) -> Arc<[f64]> {
         let exact = self.exact.iter().find(|rule| rule.names(scraped));
         let rule = exact.or_else(|| self.prefix.iter().find(|rule| rule.starts(scraped)));
-        match rule {
-            Some(rule) => Arc::clone(&rule.bounds),
+        if let Some(rule) = rule {
+            return Arc::clone(&rule.bounds);
+        }
+        let preset = PRESETS.iter().find(|(name, _)| *name == scraped);
+        match preset {
+            Some((_, Preset::Bounds(bounds))) => (*bounds).into(),
+            Some((_, Preset::Seconds)) => Arc::clone(&self.seconds),
             None if is_seconds(scraped) => Arc::clone(&self.seconds),
             None => Arc::clone(&self.otherwise),
         }
@@ -138,23 +174,29 @@ impl Boundaries {
         use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
         self.check()?;
+        let full = |name: &str, bounds| (Matcher::Full(name.into()), bounds);
         let mut matchers = vec![
-            (Matcher::Suffix("_seconds".into()), &self.seconds),
-            (Matcher::Full("seconds".into()), &self.seconds),
+            (
+                Matcher::Suffix("_seconds".into()),
+                Arc::clone(&self.seconds),
+            ),
+            full("seconds", Arc::clone(&self.seconds)),
         ];
         for rule in &self.prefix {
-            matchers.push((Matcher::Prefix(rule.start()), &rule.bounds));
+            matchers.push((Matcher::Prefix(rule.start()), Arc::clone(&rule.bounds)));
         }
+        // For the exporter a full name comes before any prefix, which here it does not.
+        matchers.extend(PRESETS.iter().map(|(name, _)| full(name, self.of(name))));
         for rule in &self.exact {
             let names = rule.scraped_names();
-            matchers.extend(names.map(|name| (Matcher::Full(name), &rule.bounds)));
+            matchers.extend(names.map(|name| full(&name, Arc::clone(&rule.bounds))));
         }
         let mut builder = PrometheusBuilder::new()
             .set_buckets(&self.otherwise)
             .map_err(|error| invalid("`otherwise`", &error.to_string()))?;
         for (matcher, bounds) in matchers {
             builder = builder
-                .set_buckets_for_metric(matcher, bounds)
+                .set_buckets_for_metric(matcher, &bounds)
                 .map_err(|error| invalid("of a rule", &error.to_string()))?;
         }
         Ok(builder)
@@ -259,6 +301,18 @@ mod tests {
         ] {
             assert_eq!(*boundaries.of(scraped), [bound], "{scraped}");
         }
+    }
+
+    #[test]
+    fn the_conventions_come_after_what_was_said_of_a_name() {
+        let database = "db_client_operation_duration_seconds";
+        let boundaries = Boundaries::new().seconds(&[3.0]);
+        assert_eq!(boundaries.of(database)[..2], [0.001, 0.005]);
+        assert_eq!(*boundaries.of("traces_spanmetrics_latency"), [3.0]);
+        let boundaries = boundaries.prefix("db.client.", &[2.0]);
+        assert_eq!(*boundaries.of(database), [2.0]);
+        let boundaries = boundaries.exact("db.client.operation.duration", &[1.0]);
+        assert_eq!(*boundaries.of(database), [1.0]);
     }
 
     #[test]

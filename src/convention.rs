@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use tracing_core::Metadata;
+use tracing_subscriber::filter::Targets;
 
 mod condition;
 mod feed;
@@ -11,6 +12,8 @@ mod label_rule;
 mod measure;
 mod outcome_rule;
 mod recipe;
+mod semantic;
+mod spans;
 
 pub use crate::value::TextValue;
 pub use condition::Condition;
@@ -24,6 +27,8 @@ pub(crate) use measure::{Reading, Source, ValueField};
 pub use outcome_rule::OutcomeRule;
 pub use recipe::Recipe;
 pub(crate) use recipe::Says;
+pub use semantic::{OptIn, SemanticConventions};
+pub use spans::SpanMetrics;
 
 /// A rule that reads a callsite's metadata and says which instruments it feeds.
 ///
@@ -77,6 +82,14 @@ pub trait Convention: Any + Send + Sync {
     fn is_same(&self, other: &dyn Any) -> bool {
         let _ = other;
         false
+    }
+
+    /// What was asked of the convention by name: targets, and levels. By default nothing was.
+    ///
+    /// What of it the layer's directives disable is not measured; it is listed as
+    /// [`Disabled`](crate::Reason::Disabled).
+    fn asked(&self) -> Targets {
+        Targets::new()
     }
 
     /// The name of the convention in problems: by default that of its type.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::error::BuildError;
-use crate::meter::Meter;
+use crate::meter::{Disabled, Meter};
 use crate::problem::Problem;
 use crate::reconfiguration::Reconfiguration;
 use crate::silence::Silence;
@@ -40,6 +40,7 @@ use crate::silence::Silence;
 pub struct MeterHandle {
     catalog: Arc<Catalog>,
     silence: Silence,
+    disabled: Arc<Disabled>,
     meter: Weak<Meter>,
 }
 
@@ -48,6 +49,7 @@ impl MeterHandle {
         Self {
             catalog: Arc::clone(&meter.catalog),
             silence: Silence::new(meter),
+            disabled: Arc::clone(&meter.disabled),
             meter: Arc::downgrade(meter),
         }
     }
@@ -74,6 +76,7 @@ impl MeterHandle {
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.catalog.problems().snapshot();
+        problems.extend(self.disabled.problems());
         problems.extend(self.silence.problems());
         problems.extend(self.catalog.lost());
         problems.sort_by(|a, b| a.place().cmp(&b.place()));

@@ -129,10 +129,6 @@ pub use response::{TraceResponseFuture, TraceResponseLayer, TraceResponseService
 #[cfg(feature = "tower-http")]
 pub use server::{OnServerFailure, OnServerResponse, ServerSpan, ServerTraceLayer, trace_layer};
 
-/// The field `error.type` where nothing better is known.
-#[cfg(any(feature = "tower", feature = "tower-http"))]
-const OTHER: &str = "_OTHER";
-
 /// An attribute that the semantic conventions type as `int`: of the integers,
 /// `tracing-opentelemetry` exports `i64` alone as one, and the others as text.
 #[cfg(any(feature = "tower", feature = "tower-http"))]

@@ -79,6 +79,7 @@
     feature = "metrics",
     doc = "- [`FacadeSink`] records through the `metrics` facade, to Prometheus."
 )]
+//! - [`SemanticConventions`] and [`SpanMetrics`] measure spans that have no field of ours.
 //! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
 //! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
 //! - [`MeterHandle`] lists what is measured, and each [`Problem`]. A [`Reconfiguration`]
@@ -135,6 +136,7 @@ pub mod propagation;
 mod reconfiguration;
 mod reentrancy;
 mod segmented;
+mod semconv;
 mod series;
 #[cfg(feature = "setup")]
 pub mod setup;
@@ -146,8 +148,8 @@ mod value;
 pub use boundaries::Boundaries;
 pub use catalog::CatalogEntry;
 pub use convention::{
-    Condition, Convention, Feed, FieldConvention, LabelRule, Measure, OutcomeRule, Recipe,
-    TextValue,
+    Condition, Convention, Feed, FieldConvention, LabelRule, Measure, OptIn, OutcomeRule, Recipe,
+    SemanticConventions, SpanMetrics, TextValue,
 };
 pub use error::BuildError;
 pub use gatherer::HandOver;

@@ -17,6 +17,7 @@ use crate::problem::Reason;
 
 mod callsite;
 mod configuration;
+mod disabled;
 mod home;
 mod interest_cache;
 mod level_hint;
@@ -28,6 +29,7 @@ mod span_places;
 use callsite::{Callsite, State};
 use configuration::Configuration;
 pub(crate) use configuration::Conventions;
+pub(crate) use disabled::Disabled;
 pub(crate) use home::{Anybody, Home};
 use interest_cache::InterestCache;
 use level_hint::LevelHint;
@@ -44,6 +46,8 @@ pub(crate) struct Meter {
     first_directives: Targets,
     /// The conventions that have plans, or are asked now.
     known: NoPoison<Vec<Weak<dyn Convention>>>,
+    /// What directives disable of what conventions were asked for.
+    pub(crate) disabled: Arc<Disabled>,
     pub(crate) rules: LabelRules,
     pub(crate) catalog: Arc<Catalog>,
     is_inert: bool,
@@ -67,7 +71,12 @@ impl Meter {
         let known = added.iter().map(Arc::downgrade).collect();
         let first_directives = directives.clone();
         let configuration = Arc::new(Configuration::new(added, directives));
+        let disabled = Disabled::default();
+        if !is_inert {
+            disabled.set(configuration.disabled());
+        }
         Self {
+            disabled: Arc::new(disabled),
             configuration: NoPoison::new(configuration),
             field_names: Arc::new(FieldConvention),
             first_directives,

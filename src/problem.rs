@@ -65,6 +65,9 @@ pub enum Reason {
     MissingField,
     /// Another convention feeds the metric from this callsite already: that one counts.
     Hidden,
+    /// The layer's directives disable what a convention was asked for by name: they have to
+    /// enable it, too. What is not measured is not counted.
+    Disabled,
     /// An exporter gives the metric, or a line of it, another name. Nothing is rejected.
     ExporterName,
     /// A counter has reached the most that an exporter counts, and stops there.
@@ -99,6 +102,7 @@ impl Reason {
             Self::ShutDown => "shut_down",
             Self::MissingField => "missing_field",
             Self::Hidden => "hidden",
+            Self::Disabled => "disabled",
             Self::ExporterName => "exporter_name",
             Self::CounterFull => "counter_full",
             Self::QueueFull => "queue_full",

@@ -85,6 +85,7 @@ fn both_exporters_have_the_same_boundaries_from_one_setting() {
     let boundaries = Boundaries::new()
         .exact("exact.wait", &[1.0, 2.0])
         .prefix("job.", &[3.0])
+        .prefix("db.client.operation", &[7.0])
         .seconds(&[4.0, 5.0])
         .otherwise(&[6.0]);
     let (exporters, builder) = Exporters::with_boundaries(boundaries);
@@ -96,9 +97,33 @@ fn both_exporters_have_the_same_boundaries_from_one_setting() {
         info!(histogram.seconds = 1);
         drop(info_span!("s", duration.span = Empty));
         info!(histogram.plain = 1);
+        info!(histogram.db.client.response.returned_rows = 1);
+        info!(
+            histogram.db.client.operation.duration = 1,
+            unit.db.client.operation.duration = "s"
+        );
+        info!(histogram.traces_spanmetrics_latency = 1);
     });
     for (name, scraped, bounds) in [
-        ("exact.wait", "exact_wait_seconds", &[1.0, 2.0][..]),
+        (
+            "db.client.response.returned_rows",
+            "db_client_response_returned_rows",
+            // What the semantic conventions prescribe.
+            &[
+                1., 2., 5., 10., 20., 50., 100., 200., 500., 1000., 2000., 5000., 10000.,
+            ][..],
+        ),
+        (
+            "db.client.operation.duration",
+            "db_client_operation_duration_seconds",
+            &[7.0],
+        ),
+        (
+            "traces_spanmetrics_latency",
+            "traces_spanmetrics_latency",
+            &[4.0, 5.0],
+        ),
+        ("exact.wait", "exact_wait_seconds", &[1.0, 2.0]),
         ("job.size", "job_size_bytes", &[3.0]),
         ("some.seconds", "some_seconds", &[4.0, 5.0]),
         ("seconds", "seconds", &[4.0, 5.0]),

@@ -13,10 +13,11 @@ use tracing::field::Empty;
 use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, info_span};
 
-use super::method::{KnownMethods, SpanName};
+use super::method::{MethodFields, SpanName};
 use super::url::{DEFAULT_SCHEME, FullUrl, Server, default_port};
-use super::{OTHER, protocol_version, record_error, record_status};
+use super::{protocol_version, record_error, record_status};
 use crate::propagation::SpanPropagation as _;
+use crate::semconv::{KnownMethods, OTHER};
 
 /// A span for each request that a client sends, whose headers continue its trace.
 ///
@@ -152,7 +153,7 @@ pub struct ClientService<S> {
 impl<S> ClientService<S> {
     fn span<B>(&self, request: &Request<B>) -> Span {
         let (uri, headers) = (request.uri(), request.headers());
-        let method = self.methods.fields(request.method());
+        let method = MethodFields::new(&self.methods, request.method());
         let template = request.extensions().get::<UrlTemplate>();
         let template = template.map(|UrlTemplate(template)| &**template);
         let server = Server::of(uri, headers);

@@ -9,9 +9,10 @@ use tower_http::trace::{MakeSpan, OnEos, OnFailure, OnResponse, TraceLayer};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
+use super::record_error;
 use super::url::Server;
-use super::{OTHER, record_error};
 use crate::propagation::SpanPropagation as _;
+use crate::semconv::{OTHER, is_error_of_the_server};
 
 /// What [`grpc_trace_layer`] makes.
 pub type GrpcTraceLayer = TraceLayer<
@@ -160,33 +161,32 @@ fn record_status(headers: &HeaderMap, span: &Span) {
     let Some(status) = headers.get("grpc-status") else {
         return;
     };
-    let (name, is_error) = status_of(status.as_bytes());
+    let name = name_of_status(status.as_bytes());
     span.record("rpc.status_code", name);
-    if is_error {
+    if is_error_of_the_server(name) {
         record_error(span, name);
     }
 }
 
-/// The name of a status, and whether it is an error of the server.
-fn status_of(code: &[u8]) -> (&'static str, bool) {
+fn name_of_status(code: &[u8]) -> &'static str {
     match code {
-        b"0" => ("OK", false),
-        b"1" => ("CANCELLED", false),
-        b"3" => ("INVALID_ARGUMENT", false),
-        b"4" => ("DEADLINE_EXCEEDED", true),
-        b"5" => ("NOT_FOUND", false),
-        b"6" => ("ALREADY_EXISTS", false),
-        b"7" => ("PERMISSION_DENIED", false),
-        b"8" => ("RESOURCE_EXHAUSTED", false),
-        b"9" => ("FAILED_PRECONDITION", false),
-        b"10" => ("ABORTED", false),
-        b"11" => ("OUT_OF_RANGE", false),
-        b"12" => ("UNIMPLEMENTED", true),
-        b"13" => ("INTERNAL", true),
-        b"14" => ("UNAVAILABLE", true),
-        b"15" => ("DATA_LOSS", true),
-        b"16" => ("UNAUTHENTICATED", false),
+        b"0" => "OK",
+        b"1" => "CANCELLED",
+        b"3" => "INVALID_ARGUMENT",
+        b"4" => "DEADLINE_EXCEEDED",
+        b"5" => "NOT_FOUND",
+        b"6" => "ALREADY_EXISTS",
+        b"7" => "PERMISSION_DENIED",
+        b"8" => "RESOURCE_EXHAUSTED",
+        b"9" => "FAILED_PRECONDITION",
+        b"10" => "ABORTED",
+        b"11" => "OUT_OF_RANGE",
+        b"12" => "UNIMPLEMENTED",
+        b"13" => "INTERNAL",
+        b"14" => "UNAVAILABLE",
+        b"15" => "DATA_LOSS",
+        b"16" => "UNAUTHENTICATED",
         // 2, and what a peer must take for it.
-        _ => ("UNKNOWN", true),
+        _ => "UNKNOWN",
     }
 }

@@ -12,10 +12,11 @@ use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
 
 use super::failures::{ServerFailure, ServerFailures};
-use super::method::{KnownMethods, SpanName};
+use super::method::{MethodFields, SpanName};
 use super::url::{DEFAULT_SCHEME, Query, Server};
-use super::{OTHER, forwarded, protocol_version, record_error, record_status};
+use super::{forwarded, protocol_version, record_error, record_status};
 use crate::propagation::SpanPropagation as _;
+use crate::semconv::{KnownMethods, OTHER};
 
 /// What [`trace_layer`] makes.
 pub type ServerTraceLayer = TraceLayer<
@@ -200,7 +201,7 @@ fn target<B>(request: &Request<B>) -> &Uri {
 impl<B> MakeSpan<B> for ServerSpan {
     fn make_span(&mut self, request: &Request<B>) -> Span {
         let (uri, headers) = (target(request), request.headers());
-        let method = self.methods.fields(request.method());
+        let method = MethodFields::new(&self.methods, request.method());
         let route = self.route_of(request.extensions());
         let server = forwarded::server(headers).or_else(|| Server::of(uri, headers));
         let query = uri.query().map(Query).map(display);

@@ -23,7 +23,16 @@ impl Meter {
             }
             let configuration = self.configuration();
             let found = self.find(&configuration, metadata);
+            self.note_disabled(&configuration, metadata);
             self.note(&configuration, callsite, State::UNKNOWN, found);
+        }
+    }
+
+    fn note_disabled(&self, by: &Arc<Configuration>, metadata: &'static Metadata<'static>) {
+        let problems = by.disabled_callsite(metadata);
+        let current = self.configuration.lock();
+        if !self.is_inert && Arc::ptr_eq(&current, by) {
+            self.disabled.add(problems);
         }
     }
 

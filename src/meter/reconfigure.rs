@@ -53,11 +53,13 @@ impl Meter {
     /// All callsites have to be recognised again from now on.
     fn take_over(&self, before: &Arc<Configuration>, after: Configuration) -> Result<(), Outdated> {
         let after = Arc::new(after);
+        let disabled = after.disabled();
         let mut current = self.configuration.lock();
         if !Arc::ptr_eq(&current, before) {
             return Err(Outdated);
         }
         *current = after;
+        self.disabled.set(disabled);
         self.callsites.each(Callsite::set_unknown);
         Ok(())
     }

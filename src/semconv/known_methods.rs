@@ -1,0 +1,56 @@
+//! The methods of HTTP that are called by their names.
+
+use std::sync::Arc;
+
+use super::OTHER;
+
+/// Those of RFC 9110, PATCH of RFC 5789 and QUERY.
+const KNOWN: [&str; 10] = [
+    "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
+];
+
+/// The methods that spans and metrics may name: there is no bound to what clients send.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownMethods(Option<Arc<[String]>>);
+
+impl KnownMethods {
+    /// These, instead of the default ones. Their case matters.
+    pub(crate) fn new(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self(Some(methods.into_iter().map(Into::into).collect()))
+    }
+
+    pub(crate) fn has(&self, method: &str) -> bool {
+        match &self.0 {
+            Some(methods) => methods.iter().any(|known| known == method),
+            None => KNOWN.contains(&method),
+        }
+    }
+
+    /// `http.request.method`: the method, or `_OTHER`.
+    pub(crate) fn name<'m>(&self, method: &'m str) -> &'m str {
+        if self.has(method) { method } else { OTHER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_known_by_their_exact_names() {
+        let known = KnownMethods::default();
+        for method in KNOWN {
+            assert_eq!(known.name(method), method);
+        }
+        for other in ["get", "PROPFIND", "", "_OTHER"] {
+            assert_eq!(known.name(other), "_OTHER");
+        }
+    }
+
+    #[test]
+    fn a_list_of_known_methods_replaces_the_defaults() {
+        let known = KnownMethods::new(["PROPFIND"]);
+        assert_eq!(known.name("PROPFIND"), "PROPFIND");
+        assert_eq!(known.name("GET"), "_OTHER");
+    }
+}
