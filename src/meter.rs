@@ -172,7 +172,8 @@ impl Meter {
         plan.fields
             .read(&mut recorded, |visitor| event.record(visitor));
         inherit(&mut recorded.labels);
-        plan.measure(&recorded, recorded.labels.key(), &self.catalog);
+        let route = plan.locate(&mut recorded.labels).map(|(_, route)| route);
+        plan.measure(&recorded, route, recorded.labels.key(), &self.catalog);
     }
 
     #[inline(always)]

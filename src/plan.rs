@@ -13,6 +13,7 @@ mod admission;
 mod code_place;
 mod compile;
 mod fields;
+mod mapped;
 mod moments;
 mod route;
 mod view;
@@ -21,6 +22,7 @@ pub(crate) use code_place::CodePlace;
 pub(crate) use compile::{LabelRules, compile, is_of_interest};
 pub(crate) use fields::{FieldPlan, Held, Recorded};
 use fields::{Rare, Rejected};
+use mapped::MappedSlots;
 pub(crate) use moments::{InFlight, KeptSeries, Moments, Outcome};
 use route::Routes;
 pub(crate) use route::{Route, RoutePosition};
@@ -34,6 +36,7 @@ pub(crate) struct Plan {
     pub(crate) fields: FieldPlan,
     /// What was recorded, as each feed sees it.
     views: Box<[View]>,
+    mapped: MappedSlots,
     /// The inherited labels, in the layer's order.
     inherited: Box<[Inherited]>,
     /// Which own labels are given to everything inside, as (slot, position in
@@ -83,7 +86,13 @@ impl Plan {
 
     /// Records all samples, under labels that may be more than were recorded.
     #[inline(always)]
-    pub(crate) fn measure(&self, recorded: &Recorded, key: LabelKey<'_>, catalog: &Catalog) {
+    pub(crate) fn measure(
+        &self,
+        recorded: &Recorded,
+        route: Option<&Route>,
+        key: LabelKey<'_>,
+        catalog: &Catalog,
+    ) {
         if let Some(rare) = &recorded.rare {
             self.document(rare, catalog);
             for rejected in &rare.rejected {
@@ -95,10 +104,6 @@ impl Plan {
                 self.reject(*measure, *reason, catalog, || shown.clone());
             }
         }
-        if recorded.samples.is_empty() && self.moments.happened.is_empty() {
-            return;
-        }
-        let route = self.routes.find(key).map(|(_, route)| route);
         for (measure, value) in &recorded.samples {
             self.add(*measure, *value, route, key, catalog);
         }

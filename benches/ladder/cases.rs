@@ -10,6 +10,7 @@ mod edges;
 mod events;
 mod history;
 mod propagation;
+mod requests;
 mod series;
 mod spans;
 
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(edges::all());
     cases.extend(bystanders::all());
     cases.extend(spans::all());
+    cases.extend(requests::all());
     cases.extend(history::all());
     cases.extend(propagation::all());
     cases

@@ -8,6 +8,8 @@ use tracing::{Span, debug, debug_span, info, info_span};
 
 use crate::run::harness::Stopwatch;
 
+pub(crate) mod requests;
+
 /// What a program does over and over.
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {

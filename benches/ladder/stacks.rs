@@ -1,7 +1,7 @@
 //! The subscribers under which an operation is measured: ours, and what is below.
 
 use tracing::{Dispatch, Subscriber, dispatcher};
-use tracing_meter::{FacadeSink, MeterLayerBuilder};
+use tracing_meter::{FacadeSink, MeterLayerBuilder, SemanticConventions, SpanMetrics};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -51,6 +51,19 @@ pub(crate) fn fmt_and_ours(operation: &Operation, watch: &mut Stopwatch) {
 }
 
 /// With the labels of the span around.
+/// With requests measured by the semantic conventions.
+pub(crate) fn ours_semantic(operation: &Operation, watch: &mut Stopwatch) {
+    let builder = builder(operation).convention(SemanticConventions::new());
+    with_ours(Registry::default(), builder, operation, watch);
+}
+
+/// With all spans of this program measured.
+pub(crate) fn ours_by_directive(operation: &Operation, watch: &mut Stopwatch) {
+    let spans = SpanMetrics::new("ladder=trace").expect("it is a directive");
+    let builder = builder(operation).convention(spans);
+    with_ours(Registry::default(), builder, operation, watch);
+}
+
 pub(crate) fn ours_inheriting(operation: &Operation, watch: &mut Stopwatch) {
     with_ours(Registry::default(), inheriting(operation), operation, watch);
 }

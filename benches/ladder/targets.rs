@@ -34,6 +34,12 @@ over_the_limit/known               edge/over_the_limit/ours     edge/known_id/ou
 new_over_the_limit/known           edge/new_over_the_limit/ours edge/known_id/ours              2.50
 first_sight/known                  edge/first_sight/ours        edge/known_id/ours              80
 first_sight_beside_debug/known     edge/first_sight/debug_and_ours edge/known_id/ours           80
+late_label/measured                span/late_label/ours         span/measured/ours              1.50
+semantic_request/fields            request/semantic/ours        request/fields/ours             1.25
+request_after_unknown_methods/known request/after_unknown_methods/ours request/semantic/ours    1.10
+unknown_method/known               request/unknown_method/ours  request/semantic/ours           2.50
+plain_request/no_op                request/plain/no_op_and_ours request/plain/no_op                +8
+span_by_directive/fields           span/by_directive/ours       span/same_by_fields/ours        1.10
 ";
 
 /// On known series none of them may allocate, beyond what a handle of the exporter
@@ -67,6 +73,12 @@ span/ordinary/ours           call/nothing
 span/measured/ours           call/nothing
 span/measured/ours_facade    call/histogram_2/metrics_handle
 span/inherited_2/ours        call/nothing
+span/late_label/ours         call/nothing
+request/semantic/ours        call/nothing
+request/failed/ours          call/nothing
+request/after_unknown_methods/ours call/nothing
+request/two_threads/ours     call/nothing
+span/by_directive/ours       call/nothing
 nested/none_of_10/ours       nested/0/ours
 nested/outermost_of_10/ours  nested/0/ours
 nested/innermost_of_10/ours  nested/0/ours
@@ -107,7 +119,8 @@ two_threads_gathered/metrics_layer  event/two_threads/ours        event/two_thre
 series_10k_facade/metrics_macro     event/series_10k/ours_facade  call/series_10k/metrics_macro
 facade_after_11_ms/after_1_ms       edge/after_11_ms/ours_facade  edge/after_1_ms/ours_facade
 macro_after_11_ms/after_1_ms        edge/after_11_ms/metrics_macro edge/after_1_ms/metrics_macro
-late_label/measured                 span/late_label/ours          span/measured/ours
+failed_request/request              request/failed/ours           request/semantic/ours
+two_threads_of_requests/one         request/two_threads/ours      request/semantic/ours
 ";
 
 /// How many megabytes may be kept when spans have closed: a few.

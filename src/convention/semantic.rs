@@ -2,7 +2,7 @@
 
 use tracing_core::Metadata;
 
-use super::{Convention, Feed, Recipe};
+use super::{Convention, Feed, LabelRule, Recipe};
 use crate::semconv::KnownMethods;
 
 mod attribute;
@@ -103,7 +103,7 @@ pub struct SemanticConventions {
     groups: Vec<Group>,
     counts_processed: bool,
     opted_in: Vec<OptIn>,
-    methods: KnownMethods,
+    method: LabelRule,
 }
 
 impl SemanticConventions {
@@ -113,7 +113,7 @@ impl SemanticConventions {
             groups: Group::ALL.into(),
             counts_processed: false,
             opted_in: Vec::new(),
-            methods: KnownMethods::default(),
+            method: attribute::method(KnownMethods::default()),
         }
     }
 
@@ -210,7 +210,7 @@ impl SemanticConventions {
     /// # Ok::<(), tracing_meter::BuildError>(())
     /// ```
     pub fn known_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.methods = KnownMethods::new(methods);
+        self.method = attribute::method(KnownMethods::new(methods));
         self
     }
 

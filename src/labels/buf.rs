@@ -9,8 +9,10 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use super::LabelValue;
 use super::entry::{
-    BOOL, F64, I64, STR, WORD, entries, entry_len, head, short_word, slot_of, word_of,
+    BOOL, F64, I64, STR, WORD, decode_value, entries, entry_len, head, is_mapped, mark_mapped,
+    short_word, slot_of, word_of,
 };
 use super::hash::{LabelHash, Seed};
 use crate::cut::{cut, write_cut};
@@ -126,6 +128,34 @@ impl LabelBuf {
                 self.set_entry(slot, entry);
             }
         }
+    }
+
+    /// The same with the values of some slots mapped. What is changed is marked, so that it
+    /// is not mapped again.
+    pub(crate) fn mapped<F>(&self, map_of: impl Fn(u8) -> Option<F>, limit: usize) -> Self
+    where
+        F: Fn(&LabelValue) -> Option<LabelValue>,
+    {
+        let mut mapped = Self::new(self.seed);
+        for entry in entries(self.as_words()) {
+            let slot = slot_of(entry);
+            let Some(map) = map_of(slot).filter(|_| !is_mapped(entry)) else {
+                mapped.set_entry(slot, entry);
+                continue;
+            };
+            let before = decode_value(entry);
+            let after = map(&before);
+            if after.as_ref() == Some(&before) {
+                mapped.set_entry(slot, entry);
+            } else if let Some(after) = after {
+                let mut new = Self::new(self.seed);
+                new.set(slot, &after.as_value(), limit);
+                let mut entry: SmallVec<[u64; 8]> = new.as_words().into();
+                mark_mapped(&mut entry);
+                mapped.set_entry(slot, &entry);
+            }
+        }
+        mapped
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -294,7 +324,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::labels::LabelValue;
     use crate::labels::entry::decode;
 
     fn buffer() -> LabelBuf {

@@ -13,6 +13,10 @@ pub(super) const F64: u8 = 2;
 pub(super) const BOOL: u8 = 3;
 pub(super) const WORD: usize = 8;
 
+/// The bits of a head that say the type, and the one that says that a map gave the value.
+const TAG: u64 = 0x7F;
+const MAPPED: u64 = 0x80 << 8;
+
 /// Stored labels under the names that `key` gives to the slots.
 pub(super) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
     let labels = entries(stored)
@@ -30,10 +34,24 @@ pub(crate) fn value_in(stored: &[u64], slot: u8) -> Option<LabelValue> {
     Some(decode_value(entry))
 }
 
+/// Whether a map gave the value in a slot of stored labels.
+pub(crate) fn is_mapped_in(stored: &[u64], slot: u8) -> bool {
+    let mut entries = entries(stored);
+    entries.any(|entry| slot_of(entry) == slot && is_mapped(entry))
+}
+
 /// Whether `true` stands in a slot of stored labels.
 pub(crate) fn is_true_in(stored: &[u64], slot: u8) -> bool {
     let mut entries = entries(stored);
     entries.any(|entry| slot_of(entry) == slot && is_value(entry, &LabelValue::Bool(true)))
+}
+
+pub(super) fn is_mapped(entry: &[u64]) -> bool {
+    entry[0] & MAPPED != 0
+}
+
+pub(super) fn mark_mapped(entry: &mut [u64]) {
+    entry[0] |= MAPPED;
 }
 
 #[inline(always)]
@@ -96,7 +114,7 @@ pub(super) fn word_of(bytes: &[u8]) -> u64 {
 
 /// Whether an entry holds this value.
 pub(super) fn is_value(entry: &[u64], value: &LabelValue) -> bool {
-    let tag = entry[0] >> 8 & 0xFF;
+    let tag = entry[0] >> 8 & TAG;
     let is_word = |of: u8, word: u64| tag == u64::from(of) && entry[1] == word;
     match value {
         LabelValue::Str(text) => {
@@ -115,7 +133,7 @@ pub(super) fn is_value(entry: &[u64], value: &LabelValue) -> bool {
 }
 
 pub(super) fn decode_value(entry: &[u64]) -> LabelValue {
-    let (tag, word) = (entry[0] >> 8 & 0xFF, entry[1]);
+    let (tag, word) = (entry[0] >> 8 & TAG, entry[1]);
     if tag == u64::from(STR) {
         let bytes = entry[1..].iter().flat_map(|word| word.to_le_bytes());
         let text: Vec<u8> = bytes.take(text_len(entry[0])).collect();

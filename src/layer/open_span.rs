@@ -193,7 +193,7 @@ impl OpenSpan {
     ) -> Option<LabelBuf> {
         let mut labels = plan.no_labels();
         labels.set_merged(route.label_key().words, newer.as_words());
-        let is_set = match plan.route_of(&labels) {
+        let is_set = match plan.route_of_late(&mut labels) {
             Some(known) => self.change_routes(routes, both(known, opened_on(routes))),
             None => self.set_apart(routes, &labels),
         };
@@ -211,7 +211,12 @@ impl OpenSpan {
         let mut labels = plan.no_labels();
         labels.set_merged(&apart.labels, newer.as_words());
         // Back on a route, unless no route has all labels that it is measured under.
-        match plan.route_of(&labels).filter(|_| !self.is_marked(INHERITS)) {
+        let route = if self.is_marked(INHERITS) {
+            None
+        } else {
+            plan.route_of_late(&mut labels)
+        };
+        match route {
             Some(known) => {
                 self.change_routes(routes, both(known, opened_on(routes)));
                 apart.labels.clear();

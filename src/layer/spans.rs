@@ -75,11 +75,12 @@ impl Spans {
         plan.fields
             .read(&mut recorded, |visitor| attrs.record(visitor));
         let outer = self.outer_of_new(attrs, ctx);
-        let inherited = self.with_inherited(plan, &recorded.labels, outer, ctx);
-        let labels = inherited.as_ref().unwrap_or(&recorded.labels);
-        let early = labels.key();
-        plan.measure(&recorded, early, &self.meter.catalog);
-        let in_flight = plan.measure_opened(early, &self.meter.catalog);
+        let mut inherited = self.with_inherited(plan, &recorded.labels, outer, ctx);
+        let route = plan.locate(inherited.as_mut().unwrap_or(&mut recorded.labels));
+        let early = inherited.as_ref().unwrap_or(&recorded.labels).key();
+        let catalog = &self.meter.catalog;
+        plan.measure(&recorded, route.map(|(_, route)| route), early, catalog);
+        let in_flight = plan.measure_opened(route, early, catalog);
         let id = id.into_u64();
         let inherits = if inherited.is_some() { INHERITS } else { 0 };
         let marks = opening_marks(plan, &recorded) | inherits;
@@ -157,7 +158,7 @@ impl Spans {
             }
             return;
         }
-        let own = if recorded.labels.is_empty() {
+        let mut own = if recorded.labels.is_empty() {
             let mut own = plan.no_labels();
             open.with_labels(plan, |stored| own.set_all(stored));
             own
@@ -165,9 +166,10 @@ impl Spans {
             open.merge_labels(plan, &recorded.labels)
         };
         let outer = self.outer_of(open, id, ctx);
-        let inherited = self.with_inherited(plan, &own, outer, ctx);
-        let labels = inherited.as_ref().unwrap_or(&own);
-        plan.measure(&recorded, labels.key(), &self.meter.catalog);
+        let mut inherited = self.with_inherited(plan, &own, outer, ctx);
+        let labels = inherited.as_mut().unwrap_or(&mut own);
+        let route = plan.locate(labels).map(|(_, route)| route);
+        plan.measure(&recorded, route, labels.key(), &self.meter.catalog);
     }
 
     /// Entering matters only during a panic: a destructor's visit to a span is

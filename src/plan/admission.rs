@@ -6,13 +6,9 @@ use super::view::View;
 use super::{Plan, PlannedMeasure};
 use crate::catalog::Catalog;
 use crate::convention::Reading;
-use crate::labels::LabelKey;
+use crate::labels::{LabelBuf, LabelKey};
 use crate::problem::Reason;
 use crate::series::{Admitted, Series};
-
-/// Ways with values that a map has changed may be without bound: they take this part of the
-/// room, and leave the rest to others.
-const MAPPED_WAYS: usize = 8;
 
 impl Plan {
     #[cold]
@@ -57,15 +53,12 @@ impl Plan {
         let (limit, seed) = (self.fields.label_limit, self.routes.seed);
         let is_read = view.is_read(planned.is_late);
         let viewed = is_read.then(|| view.read(key.words, planned.is_late, limit, seed));
-        let words = viewed.as_ref().map(|viewed| viewed.labels.as_words());
+        let words = viewed.as_ref().map(LabelBuf::as_words);
         let labels = view.names.of(words.unwrap_or(key.words));
         let admitted = target.and_then(|metric| catalog.admit(metric, labels));
         let admitted = admitted.map_err(|tally| catalog.reject(tally)).ok()?;
         let most = match admitted {
             Admitted::New(_) => usize::MAX,
-            Admitted::Known(_) if viewed.is_some_and(|it| it.is_mapped) => {
-                self.most_ways / MAPPED_WAYS
-            }
             Admitted::Known(_) => self.most_ways,
             Admitted::Overflow(_) => 0,
         };

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tracing_core::Metadata;
 
 use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
+use super::mapped::MappedSlots;
 use super::route::Routes;
 use super::view::View;
 use super::{CodePlace, Moments, Plan, PlannedMeasure};
@@ -89,6 +90,7 @@ pub(crate) fn compile(
                 .map(|_| Default::default())
                 .collect(),
         },
+        mapped: MappedSlots::of(&views, &carried),
         views,
         inherited,
         carried,

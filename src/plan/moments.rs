@@ -47,8 +47,13 @@ pub(crate) type KeptSeries = SmallVec<[Arc<Series>; 2]>;
 impl Plan {
     /// Records what is due when a span opens.
     #[inline(always)]
-    pub(crate) fn measure_opened(&self, key: LabelKey<'_>, catalog: &Catalog) -> InFlight {
-        if let Some((position, route)) = self.routes.find(key)
+    pub(crate) fn measure_opened(
+        &self,
+        route: Option<(RoutePosition, &Route)>,
+        key: LabelKey<'_>,
+        catalog: &Catalog,
+    ) -> InFlight {
+        if let Some((position, route)) = route
             && self.moments.in_flight.iter().all(|m| route.is_known(*m))
         {
             self.add_each(&self.moments.opened, 1.0, Some(route), key, catalog);
@@ -93,10 +98,20 @@ impl Plan {
             .collect()
     }
 
-    /// Where these values lead, for spans that have got them late.
+    /// The route of values that a span has got late. It may be there only for others to
+    /// follow: a span gets its values one by one.
     #[inline(always)]
-    pub(crate) fn route_of(&self, labels: &LabelBuf) -> Option<RoutePosition> {
-        self.routes.find(labels.key()).map(|(position, _)| position)
+    pub(crate) fn route_of_late(&self, labels: &mut LabelBuf) -> Option<RoutePosition> {
+        let found = self.locate(labels);
+        let (position, _) = found.or_else(|| self.remember_way(labels))?;
+        Some(position)
+    }
+
+    #[cold]
+    fn remember_way(&self, labels: &LabelBuf) -> Option<(RoutePosition, &Route)> {
+        self.routes
+            .insert_within(self.most_ways / 2, labels.key())?;
+        self.routes.find(labels.key())
     }
 
     /// Records what is due when a span closes with the values of a route. Whether the way is

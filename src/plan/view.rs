@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::convention::{Test, ValueMap};
 use crate::cut::write_cut;
 use crate::kind::Kind;
-use crate::labels::{LabelBuf, LabelNames, LabelValue, OUTCOME, Seed, is_true_in, value_in};
+use crate::labels::{
+    LabelBuf, LabelNames, LabelValue, OUTCOME, Seed, is_mapped_in, is_true_in, value_in,
+};
 use crate::value::{Value, measurement};
 
 /// The labels of a feed's measures, and when it feeds them.
@@ -43,13 +45,6 @@ pub(super) struct ViewedCondition {
     pub(super) wanted: bool,
 }
 
-/// A measure's labels.
-pub(super) struct Viewed {
-    pub(super) labels: LabelBuf,
-    /// Whether a map has changed a value: then there may be no bound to what was recorded.
-    pub(super) is_mapped: bool,
-}
-
 impl View {
     /// `slots` is how many values there may be.
     pub(super) fn new(
@@ -81,17 +76,14 @@ impl View {
     }
 
     /// The labels of a measure, which may be due late.
-    pub(super) fn read(&self, words: &[u64], is_late: bool, limit: usize, seed: Seed) -> Viewed {
-        let mut viewed = Viewed {
-            labels: LabelBuf::new(seed),
-            is_mapped: false,
-        };
+    pub(super) fn read(&self, words: &[u64], is_late: bool, limit: usize, seed: Seed) -> LabelBuf {
+        let mut labels = LabelBuf::new(seed);
         for (at, label) in (0..).zip(&self.labels) {
             let late = label.late_sources.iter().filter(|_| is_late);
             let mut sources = label.sources.iter().chain(late);
-            sources.find(|source| viewed.set(at, source, words, limit));
+            sources.find(|source| source.read(words, at, &mut labels, limit));
         }
-        viewed
+        labels
     }
 
     /// The keys that a measure may have.
@@ -118,31 +110,33 @@ impl View {
     }
 }
 
-impl Viewed {
-    /// Whether the source has a value. Only a map may allocate.
-    fn set(&mut self, at: u8, source: &ViewedSource, words: &[u64], limit: usize) -> bool {
+impl ViewedSource {
+    /// Sets the label at a place, if there is a value. Whether there is. Only a map may
+    /// allocate.
+    fn read(&self, words: &[u64], at: u8, labels: &mut LabelBuf, limit: usize) -> bool {
         let mapped;
-        let value = match source {
-            ViewedSource::Slot(slot) => return self.labels.set_from(at, words, *slot),
-            ViewedSource::Map(slot, map) => {
-                mapped = self.map(*slot, map, words);
+        let value = match self {
+            Self::Slot(slot) => return labels.set_from(at, words, *slot),
+            Self::Map(slot, map) => {
+                mapped = read_mapped(words, *slot, map);
                 mapped.as_ref().map(LabelValue::as_value)
             }
-            ViewedSource::Constant(value) => Some(value.as_value()),
-            ViewedSource::Outcome(texts) => outcome_text(texts, words).map(Value::Str),
+            Self::Constant(value) => Some(value.as_value()),
+            Self::Outcome(texts) => outcome_text(texts, words).map(Value::Str),
         };
         if let Some(value) = &value {
-            self.labels.set(at, value, limit);
+            labels.set(at, value, limit);
         }
         value.is_some()
     }
+}
 
-    fn map(&mut self, slot: u8, map: &ValueMap, words: &[u64]) -> Option<LabelValue> {
-        let recorded = value_in(words, slot)?;
-        let mapped = map.apply(&recorded)?;
-        self.is_mapped |= mapped != recorded;
-        Some(mapped)
+fn read_mapped(words: &[u64], slot: u8, map: &ValueMap) -> Option<LabelValue> {
+    let value = value_in(words, slot)?;
+    if is_mapped_in(words, slot) {
+        return Some(value);
     }
+    map.apply(&value)
 }
 
 fn outcome_text<'t>(texts: &'t [Option<Arc<str>>; 3], words: &[u64]) -> Option<&'t str> {

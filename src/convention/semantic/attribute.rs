@@ -3,7 +3,7 @@
 use super::{OptIn, SemanticConventions};
 use crate::convention::LabelRule;
 use crate::labels::LabelValue;
-use crate::semconv::OTHER;
+use crate::semconv::{KnownMethods, OTHER};
 
 /// An attribute of a metric. The span's field has the same name.
 #[derive(Clone, Copy)]
@@ -65,14 +65,21 @@ impl Attribute {
             Value::Text => text_of(rule, self.key),
             Value::Int => rule.map(self.key, int),
             Value::NotHttp => rule.map(self.key, not_http),
-            Value::Method => {
-                let methods = conventions.methods.clone();
-                rule.map(self.key, move |method| {
-                    Some(methods.name(str(method).unwrap_or(OTHER)).into())
-                })
-            }
+            Value::Method => conventions.method.clone(),
         }
     }
+}
+
+/// `http.request.method`: the known ones, else `_OTHER`.
+///
+/// One rule for all feeds of a callsite: methods that are mapped alike everywhere make no ways.
+pub(super) fn method(known: KnownMethods) -> LabelRule {
+    let name = move |method: &LabelValue| {
+        let method = str(method).unwrap_or(OTHER);
+        Some(known.name(method).into())
+    };
+    let key = Attribute::METHOD.key;
+    LabelRule::new(key).map(key, name)
 }
 
 /// `error.type`: what was recorded, else what the status says, else that there is an error.

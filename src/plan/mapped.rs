@@ -1,0 +1,68 @@
+//! Values that are mapped before a route is looked for.
+//!
+//! There may be no bound to values that a map leads to a few others. So they never make a
+//! route: what was recorded is mapped where it has none, and goes the way of the few.
+
+use super::Plan;
+use super::route::{Route, RoutePosition};
+use super::view::{View, ViewedSource};
+use crate::convention::ValueMap;
+use crate::labels::{LabelBuf, LabelValue};
+
+/// The slots whose values are read through one map alone.
+pub(super) struct MappedSlots(Box<[(u8, ValueMap)]>);
+
+impl MappedSlots {
+    pub(super) fn of(views: &[View], carried: &[(u8, u8)]) -> Self {
+        let labels = views.iter().flat_map(|view| &view.labels);
+        let sources: Vec<&ViewedSource> = labels
+            .flat_map(|label| label.sources.iter().chain(&label.late_sources))
+            .collect();
+        let is_alone = |slot: u8, map: &ValueMap| {
+            let mut sources = sources.iter();
+            let is_other = |source: &&ViewedSource| match source {
+                ViewedSource::Slot(other) => *other == slot,
+                ViewedSource::Map(other, it) => *other == slot && it != map,
+                ViewedSource::Constant(_) | ViewedSource::Outcome(_) => false,
+            };
+            !sources.any(is_other) && carried.iter().all(|(own, _)| *own != slot)
+        };
+        let mut mapped: Vec<(u8, ValueMap)> = Vec::new();
+        for source in &sources {
+            if let ViewedSource::Map(slot, map) = source
+                && is_alone(*slot, map)
+                && mapped.iter().all(|(known, _)| known != slot)
+            {
+                mapped.push((*slot, map.clone()));
+            }
+        }
+        Self(mapped.into())
+    }
+
+    fn map_of(&self, slot: u8) -> Option<&ValueMap> {
+        let mut maps = self.0.iter();
+        maps.find(|(known, _)| *known == slot).map(|(_, map)| map)
+    }
+}
+
+impl Plan {
+    /// The route of what was recorded, which is mapped if there is none.
+    #[inline(always)]
+    pub(crate) fn locate(&self, labels: &mut LabelBuf) -> Option<(RoutePosition, &Route)> {
+        let found = self.routes.find(labels.key());
+        if found.is_some() || self.mapped.0.is_empty() {
+            return found;
+        }
+        self.locate_mapped(labels)
+    }
+
+    #[cold]
+    fn locate_mapped(&self, labels: &mut LabelBuf) -> Option<(RoutePosition, &Route)> {
+        let map_of = |slot| {
+            let map = self.mapped.map_of(slot)?;
+            Some(|value: &LabelValue| map.apply(value))
+        };
+        *labels = labels.mapped(map_of, self.fields.label_limit);
+        self.routes.find(labels.key())
+    }
+}
