@@ -80,6 +80,7 @@
     doc = "- [`FacadeSink`] records through the `metrics` facade, to Prometheus."
 )]
 //! - [`SemanticConventions`] and [`SpanMetrics`] measure spans that have no field of ours.
+//! - [`Rules`] measure other people's crates.
 //! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
 //! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
 //! - [`MeterHandle`] lists what is measured, and each [`Problem`]. A [`Reconfiguration`]
@@ -149,7 +150,7 @@ pub use boundaries::Boundaries;
 pub use catalog::CatalogEntry;
 pub use convention::{
     Condition, Convention, Feed, FieldConvention, LabelRule, Measure, OptIn, OutcomeRule, Recipe,
-    SemanticConventions, SpanMetrics, TextValue,
+    Rule, RuleLabel, Rules, SemanticConventions, SpanMetrics, TextValue, ValueUnit,
 };
 pub use error::BuildError;
 pub use gatherer::HandOver;
