@@ -9,6 +9,8 @@ use super::{Convention, Feed, Measure, Recipe};
 use crate::error::BuildError;
 
 mod amendment;
+#[cfg(feature = "toml")]
+mod file;
 mod metric_pattern;
 mod parsed_rule;
 mod rule;
@@ -23,7 +25,8 @@ use parsed_rule::ParsedRule;
 
 /// A convention that is data: which callsites of any crate feed which instruments.
 ///
-/// Each [`Rule`] selects callsites and says what they feed.
+/// Each [`Rule`] selects callsites and says what they feed. Rules stand in code or, with
+/// the feature `toml`, in a file.
 ///
 /// ```
 /// use tracing_meter::{Kind, Measure, MemorySink, Rule, Rules, ValueUnit};
