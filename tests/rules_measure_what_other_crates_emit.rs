@@ -416,6 +416,7 @@ fn rules_are_equal_if_they_say_the_same() {
     assert_eq!(rules([one(), two()]), rules([one(), two()]));
     assert_ne!(rules([one(), two()]), rules([two(), one()]));
     assert_ne!(rules([one()]), rules([one().up_to(Level::INFO)]));
+    assert_eq!(Rules::shipped(), Rules::shipped());
     assert!(rules([one()]).is_same(&rules([one()])));
     assert!(!rules([one()]).is_same(&rules([two()])));
 }

@@ -16,6 +16,7 @@ mod parsed_rule;
 mod rule;
 mod rule_label;
 mod selector;
+mod shipped;
 mod value_table;
 
 pub use rule::Rule;
@@ -26,7 +27,7 @@ use parsed_rule::ParsedRule;
 /// A convention that is data: which callsites of any crate feed which instruments.
 ///
 /// Each [`Rule`] selects callsites and says what they feed. Rules stand in code or, with
-/// the feature `toml`, in a file.
+/// the feature `toml`, in a file. Some are there already: [`shipped`](Self::shipped).
 ///
 /// ```
 /// use tracing_meter::{Kind, Measure, MemorySink, Rule, Rules, ValueUnit};
