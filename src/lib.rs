@@ -80,7 +80,7 @@
     doc = "- [`FacadeSink`] records through the `metrics` facade, to Prometheus."
 )]
 //! - [`SemanticConventions`] and [`SpanMetrics`] measure spans that have no field of ours.
-//! - [`Rules`] measure other people's crates.
+//! - [`Rules`] measure other people's crates, [`LogEmissions`] the log.
 //! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
 //! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
 //! - [`MeterHandle`] lists what is measured, and each [`Problem`]. A [`Reconfiguration`]
@@ -149,8 +149,9 @@ mod value;
 pub use boundaries::Boundaries;
 pub use catalog::CatalogEntry;
 pub use convention::{
-    Condition, Convention, Feed, FieldConvention, LabelRule, Measure, OptIn, OutcomeRule, Recipe,
-    Rule, RuleLabel, Rules, SemanticConventions, SpanMetrics, TextValue, ValueUnit,
+    Condition, Convention, Feed, FieldConvention, LabelRule, LogEmissions, Measure, OptIn,
+    OutcomeRule, Recipe, Rule, RuleLabel, Rules, SemanticConventions, SpanMetrics, TextValue,
+    ValueUnit,
 };
 pub use error::BuildError;
 pub use gatherer::HandOver;
