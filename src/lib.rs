@@ -185,6 +185,9 @@ struct Readme;
 mod guides {
     #[doc = include_str!("../docs/conventions.md")]
     struct Conventions;
+    #[cfg(feature = "toml")]
+    #[doc = include_str!("../docs/rules.md")]
+    struct Rules;
 }
 
 /// A builder of a [`MeterLayer`] that measures by the names of fields.
