@@ -8,12 +8,16 @@ use tracing_subscriber::filter::Targets;
 mod condition;
 mod feed;
 mod fields;
+mod hint;
 mod label_rule;
+mod log_emissions;
 mod measure;
 mod outcome_rule;
 mod recipe;
+mod rules;
 mod semantic;
 mod spans;
+mod value_unit;
 
 pub use crate::value::TextValue;
 pub use condition::Condition;
@@ -22,13 +26,16 @@ pub use feed::Feed;
 pub use fields::FieldConvention;
 pub use label_rule::LabelRule;
 pub(crate) use label_rule::{ValueMap, ValueSource};
+pub use log_emissions::LogEmissions;
 pub use measure::Measure;
 pub(crate) use measure::{Reading, Source, ValueField};
 pub use outcome_rule::OutcomeRule;
 pub use recipe::Recipe;
 pub(crate) use recipe::Says;
+pub use rules::{Rule, RuleLabel, Rules};
 pub use semantic::{OptIn, SemanticConventions};
 pub use spans::SpanMetrics;
+pub use value_unit::ValueUnit;
 
 /// A rule that reads a callsite's metadata and says which instruments it feeds.
 ///

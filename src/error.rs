@@ -33,6 +33,7 @@ pub(crate) enum ErrorKind {
     Boundaries,
     Directives,
     Limit,
+    Rule,
 }
 
 impl BuildError {
@@ -42,6 +43,10 @@ impl BuildError {
             culprit: culprit.into(),
             why: why.into(),
         }
+    }
+
+    pub(crate) fn of_rule(name: &str, why: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Rule, format!("`{name}`"), why)
     }
 
     /// Whether a metric name is not valid.
@@ -74,6 +79,12 @@ impl BuildError {
         self.kind == ErrorKind::Directives
     }
 
+    /// Whether a rule is not valid, or a file of rules.
+    #[must_use]
+    pub fn is_rule(&self) -> bool {
+        self.kind == ErrorKind::Rule
+    }
+
     /// Whether a limit is out of its range.
     #[must_use]
     pub fn is_limit(&self) -> bool {
@@ -90,6 +101,7 @@ impl fmt::Display for BuildError {
             ErrorKind::Boundaries => "boundaries",
             ErrorKind::Directives => "directives",
             ErrorKind::Limit => "limit",
+            ErrorKind::Rule => "rule",
         };
         write!(f, "invalid {what} {}: {}", self.culprit, self.why)
     }

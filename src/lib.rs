@@ -80,6 +80,7 @@
     doc = "- [`FacadeSink`] records through the `metrics` facade, to Prometheus."
 )]
 //! - [`SemanticConventions`] and [`SpanMetrics`] measure spans that have no field of ours.
+//! - [`Rules`] measure other people's crates, [`LogEmissions`] the log.
 //! - [`LogSink`] writes lines, [`MemorySink`] is for tests.
 //! - [`Boundaries`] are the buckets of histograms, the same for every exporter.
 //! - [`MeterHandle`] lists what is measured, and each [`Problem`]. A [`Reconfiguration`]
@@ -148,8 +149,9 @@ mod value;
 pub use boundaries::Boundaries;
 pub use catalog::CatalogEntry;
 pub use convention::{
-    Condition, Convention, Feed, FieldConvention, LabelRule, Measure, OptIn, OutcomeRule, Recipe,
-    SemanticConventions, SpanMetrics, TextValue,
+    Condition, Convention, Feed, FieldConvention, LabelRule, LogEmissions, Measure, OptIn,
+    OutcomeRule, Recipe, Rule, RuleLabel, Rules, SemanticConventions, SpanMetrics, TextValue,
+    ValueUnit,
 };
 pub use error::BuildError;
 pub use gatherer::HandOver;
@@ -183,6 +185,9 @@ struct Readme;
 mod guides {
     #[doc = include_str!("../docs/conventions.md")]
     struct Conventions;
+    #[cfg(feature = "toml")]
+    #[doc = include_str!("../docs/rules.md")]
+    struct Rules;
 }
 
 /// A builder of a [`MeterLayer`] that measures by the names of fields.

@@ -4,7 +4,7 @@
 mod known_methods;
 mod rpc_status;
 
-pub(crate) use known_methods::KnownMethods;
+pub(crate) use known_methods::{KNOWN as KNOWN_METHODS, KnownMethods};
 pub(crate) use rpc_status::is_error_of_the_server;
 
 /// What has no name that is known: a method, an error.

@@ -10,7 +10,8 @@ use support::under;
 use tracing::field::Empty;
 use tracing::{Metadata, info_span};
 use tracing_meter::{
-    Condition, Feed, Handle, Instrument, LabelRule, LabelValue, Labels, Measure, Recipe, Sink,
+    Condition, Feed, Handle, Instrument, LabelRule, LabelValue, Labels, Measure, Recipe, Rules,
+    Sink,
 };
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
@@ -112,4 +113,38 @@ fn values_without_bound_are_not_kept() {
         entry.series()
     };
     assert_eq!((series("duration"), series("active")), (2, 2));
+}
+
+#[test]
+fn what_clients_make_up_is_not_kept_by_the_shipped_rules() {
+    const REQUESTS: usize = 100_000;
+    let meter = tracing_meter::builder().sink(Nowhere);
+    let meter = meter
+        .convention(Rules::tower_http("http"))
+        .series_limit(100);
+    let meter = meter.build().unwrap();
+    let handle = meter.handle();
+    let made_up: Vec<String> = (0..REQUESTS).map(|number| format!("M{number}")).collect();
+    let request = |method: &str, uri: &str| {
+        info_span!(target: "tower_http::trace::make_span", "request",
+            method = %method, uri = %uri, version = ?http::Version::HTTP_11)
+        .in_scope(|| ());
+    };
+    under(Registry::default().with(meter), || {
+        let (first, last) = made_up.split_at(REQUESTS / 10);
+        let send = |made_up: &[String]| made_up.iter().for_each(|it| request(it, it));
+        let kept = allocator::kept_bytes(|| send(first));
+        assert!(kept < 1 << 18, "{kept} bytes");
+        let kept = allocator::kept_bytes(|| send(last));
+        assert_eq!(kept, 0);
+        (0..3).for_each(|_| request("GET", "/"));
+        // Of whatever URI.
+        let allocated = allocator::bytes(|| made_up.iter().for_each(|it| request("GET", it)));
+        assert_eq!(allocated, 0);
+    });
+    for entry in handle.catalog() {
+        if entry.name().starts_with("http.server.") {
+            assert_eq!(entry.series(), 2, "{}", entry.name());
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::OTHER;
 
 /// Those of RFC 9110, PATCH of RFC 5789 and QUERY.
-const KNOWN: [&str; 10] = [
+pub(crate) const KNOWN: [&str; 10] = [
     "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
 ];
 
