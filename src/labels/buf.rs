@@ -47,8 +47,8 @@ pub(crate) struct LabelKey<'a> {
     pub(crate) hash: u64,
 }
 
-/// Enough for half a dozen labels of ordinary length without an allocation.
-const INLINE: usize = 16;
+/// Enough for the labels of a failed request, with its outcome, without an allocation.
+const INLINE: usize = 24;
 
 /// Longer than any buffer, so that nothing more fits inline.
 const SPILLED: usize = usize::MAX >> 1;
