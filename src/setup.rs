@@ -39,7 +39,10 @@
 //! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_` | `128` |
 //! | `OTEL_SDK_DISABLED` | `false`; `true`: no metrics, and traces are passed on as they came |
 //! | `RUST_LOG` | what is logged, to the standard error output: `info` |
-//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG`: `info` |
+//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG`: `info`, and what the next two ask for |
+//! | `TRACING_METER_SPANS` | spans that are measured as they are, by [`SpanMetrics`](crate::SpanMetrics): `my_app=info,h2=trace` |
+//! | `TRACING_METER_RULES` | a file of [`Rules`](crate::Rules), with the feature `toml` |
+//! | `TRACING_METER_CONVENTIONS` | spans that are measured by [`SemanticConventions`](crate::SemanticConventions): `http,rpc,database,messaging`, some of them, `none` |
 //!
 //! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
 //! says. Other variables of OpenTelemetry's are not read, because its SDK for Rust has
@@ -59,11 +62,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use opentelemetry::global;
+use tracing_core::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry};
 
 mod background;
 mod config;
+mod conventions;
 mod counting;
 mod environment;
 mod error;
@@ -87,14 +92,14 @@ mod traces;
 pub use error::{SetupError, ShutdownError};
 pub use guard::Guard;
 
-use crate::MeterLayerBuilder;
+use crate::{MeterLayerBuilder, SemanticConventions};
 use config::{Config, Defaults};
 use environment::Environment;
 use exporters::Exporters;
 use subscriber::BoxedLayer;
 
 /// What is measured if nothing else is said.
-const MEASURED: &str = "info";
+const MEASURED: LevelFilter = LevelFilter::INFO;
 
 /// Sets everything up as the environment says.
 ///
@@ -110,6 +115,7 @@ pub fn init() -> Result<Guard, SetupError> {
 pub fn builder() -> Setup {
     Setup {
         meter: MeterLayerBuilder::new(),
+        conventions: SemanticConventions::new(),
         attributes: BTreeMap::new(),
         defaults: Defaults::default(),
         layers: Vec::new(),
@@ -140,6 +146,7 @@ pub fn builder() -> Setup {
 #[must_use]
 pub struct Setup {
     meter: MeterLayerBuilder,
+    conventions: SemanticConventions,
     attributes: BTreeMap<String, String>,
     defaults: Defaults,
     layers: Vec<BoxedLayer<Registry>>,
@@ -168,10 +175,27 @@ impl Setup {
     /// The measuring layer, with its labels, conventions, boundaries and sinks of its own.
     /// The sinks of the environment's exporters are added to them.
     ///
-    /// From `info` on is measured, where neither the builder's
-    /// [directives](MeterLayerBuilder::directives) nor `TRACING_METER` say anything else.
+    /// From `info` on is measured, and what the conventions name by target, where neither the
+    /// builder's [directives](MeterLayerBuilder::directives) nor `TRACING_METER` say anything
+    /// else.
     pub fn meter(mut self, builder: MeterLayerBuilder) -> Self {
         self.meter = builder;
+        self
+    }
+
+    /// Which spans are measured by OpenTelemetry's semantic conventions: by default those of
+    /// HTTP, RPC, databases and messaging, without attributes that are opt-in.
+    /// `TRACING_METER_CONVENTIONS` turns each of them on or off.
+    ///
+    /// ```no_run
+    /// use tracing_meter::{SemanticConventions, setup};
+    ///
+    /// let conventions = SemanticConventions::new().messaging(false);
+    /// let _telemetry = setup::builder().conventions(conventions).init()?;
+    /// # Ok::<(), setup::SetupError>(())
+    /// ```
+    pub fn conventions(mut self, conventions: SemanticConventions) -> Self {
+        self.conventions = conventions;
         self
     }
 
@@ -230,8 +254,9 @@ impl Setup {
         let log_filter = subscriber::log_filter(&env)?;
         let _asked = globals::ask()?;
         let resource = resource::resource(&self.attributes, &config.resource);
-        let exporters = Exporters::build(&config, self.meter.buckets(), &resource)?;
-        let (meter, measured) = exporters.measure(self.meter.default_directives(MEASURED))?;
+        let meter = conventions::add(&env, self.conventions, &resource, self.meter)?;
+        let exporters = Exporters::build(&config, meter.buckets(), &resource)?;
+        let (meter, measured) = exporters.measure(meter.default_level(MEASURED))?;
         // The last that can fail: until here nothing of the process was changed.
         globals::set_logger()?;
         let guard = measured.start(&config, &resource, self.shutdown_limit);

@@ -27,6 +27,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Span, Subscriber, instrument};
+use tracing_meter::SemanticConventions;
 use tracing_meter::propagation::SpanPropagation as _;
 use tracing_meter::setup::{self, Guard, SetupError};
 use tracing_subscriber::Layer;
@@ -64,6 +65,7 @@ fn run(program: &str) -> Result {
         "nameless" => setup::builder(),
         "measure" => builder.meter(tracing_meter::builder()),
         "measure debug" => builder.meter(tracing_meter::builder().directives("debug")),
+        "requests without http" => builder.conventions(SemanticConventions::new().http(false)),
         _ => builder,
     };
     if program == "layers" {
@@ -84,6 +86,11 @@ fn run(program: &str) -> Result {
         "render" => print!("{}", render(&telemetry)),
         "render details" | "measure" | "measure debug" => {
             tracing::debug!(monotonic_counter.details = 1);
+            print!("{}", render(&telemetry));
+        }
+        "requests" | "requests without http" => {
+            request();
+            statement();
             print!("{}", render(&telemetry));
         }
         "export twice" => {
@@ -123,6 +130,25 @@ impl<S: Subscriber> Layer<S> for Seen {
 #[instrument(fields(in_flight.jobs, duration.job))]
 fn job() {
     tracing::info!(monotonic_counter.uploads = 1, region = "eu", "uploaded");
+}
+
+fn request() {
+    drop(tracing::info_span!(
+        "request",
+        otel.kind = "server",
+        http.request.method = "GET",
+        http.route = "/",
+        url.scheme = "http",
+    ));
+}
+
+fn statement() {
+    drop(tracing::info_span!(
+        "statement",
+        db.system.name = "sqlite",
+        rows = 3
+    ));
+    drop(tracing::trace_span!(target: "quiet", "detail"));
 }
 
 /// With what could not be exported.
@@ -676,6 +702,92 @@ async fn prometheus_scrapes_what_no_log_filter_changes() -> Result {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_are_measured_as_they_are_unless_the_environment_or_the_code_says_no() -> Result {
+    const HTTP: &str = "http_server_request_duration_seconds_count{";
+    const DATABASE: &str = "db_client_operation_duration_seconds_count{";
+    for (what, conventions, has_http, has_database) in [
+        ("requests", "", true, true),
+        ("requests", "http,RPC", true, false),
+        ("requests", " database ", false, true),
+        ("requests", "none", false, false),
+        ("requests without http", "", false, true),
+        ("requests without http", "http", true, false),
+    ] {
+        let program = scraped(what).env("TRACING_METER_CONVENTIONS", conventions);
+
+        let scrape = program.run().await?.succeeds().stdout;
+
+        let measured = (scrape.contains(HTTP), scrape.contains(DATABASE));
+        let expected = (has_http, has_database);
+        assert_eq!(measured, expected, "{what}, `{conventions}`: {scrape}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_chooses_spans_and_a_file_of_rules() -> Result {
+    const SPANS: &str = "a_process_is_set_up_as_its_environment_says=info,quiet=trace";
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), RULES)?;
+    let program = scraped("requests")
+        .env("TRACING_METER_SPANS", SPANS)
+        .env("TRACING_METER_RULES", file.path().to_str().unwrap());
+
+    let scrape = program.run().await?.succeeds().stdout;
+
+    let calls = |name: &str| {
+        let mut lines = scrape.lines();
+        let calls = |line: &&str| {
+            line.starts_with("traces_span_metrics_calls_total{")
+                && line.contains(&format!("span_name=\"{name}\""))
+                && line.contains("service_name=\"of the environment\"")
+        };
+        lines.find(calls).map(|line| line.ends_with(" 1"))
+    };
+    assert_eq!(calls("request"), Some(true), "{scrape}");
+    // More than `info` is asked for by target.
+    assert_eq!(calls("detail"), Some(true), "{scrape}");
+    if cfg!(feature = "toml") {
+        assert!(scrape.contains("statement_rows_sum 3"), "{scrape}");
+    }
+    Ok(())
+}
+
+const RULES: &str = r#"
+[[rule]]
+name = "rows"
+select = { kind = "span", name = "statement", fields = ["rows"] }
+measure = [{ metric = "statement.rows", kind = "histogram", field = "rows" }]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conventions_that_are_not_known_are_errors_that_name_their_variable() -> Result {
+    let mut wrong = vec![
+        ("TRACING_METER_CONVENTIONS", "http,htp", "htp"),
+        ("TRACING_METER_CONVENTIONS", "none,http", "none"),
+        ("TRACING_METER_SPANS", "app=loud", "app=loud"),
+    ];
+    if cfg!(feature = "toml") {
+        wrong.push(("TRACING_METER_RULES", "/no/such/file", "/no/such/file"));
+    }
+    for (variable, value, culprit) in wrong {
+        let ended = scraped("requests").env(variable, value).run().await?;
+        assert!(!ended.success, "{variable}={value}");
+        assert!(ended.stderr.contains(variable), "{}", ended.stderr);
+        assert!(ended.stderr.contains(culprit), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+fn scraped(what: &str) -> Program {
+    program(what)
+        .env("OTEL_METRICS_EXPORTER", "prometheus")
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .env("OTEL_EXPORTER_PROMETHEUS_HOST", own_address())
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", own_port())
+}
+
 /// With a measuring layer of the application's as without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_measured_is_info_unless_there_are_directives() -> Result {
@@ -945,7 +1057,7 @@ fn program(what: &str) -> Program {
     command.args(["the_program", "--exact", "--nocapture", "--quiet"]);
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if name.starts_with("OTEL_") || ["RUST_LOG", "TRACING_METER"].contains(&&*name) {
+        if name.starts_with("OTEL_") || name.starts_with("TRACING_METER") || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }

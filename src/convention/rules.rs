@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use tracing_core::Metadata;
+use tracing_subscriber::filter::Targets;
 
 use super::hint::is_hint;
 use super::{Convention, Feed, Measure, Recipe};
@@ -183,5 +184,9 @@ impl Convention for Rules {
 
     fn is_same(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
+    }
+
+    fn asked(&self) -> Targets {
+        self.rules.iter().filter_map(ParsedRule::asked).collect()
     }
 }

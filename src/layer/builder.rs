@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tracing_core::LevelFilter;
+use tracing_subscriber::filter::Targets;
+
 use super::{MeterLayer, directives};
 use crate::boundaries::Boundaries;
 use crate::catalog::Catalog;
@@ -47,6 +50,7 @@ pub struct MeterLayerBuilder {
     /// Those beside that of field names.
     conventions: Conventions,
     directives: Option<String>,
+    default_level: LevelFilter,
     span_labels: Vec<String>,
     inherited_labels: Vec<String>,
     boundaries: Boundaries,
@@ -63,6 +67,7 @@ impl MeterLayerBuilder {
             sinks: Vec::new(),
             conventions: Conventions::new(),
             directives: None,
+            default_level: LevelFilter::TRACE,
             span_labels: Vec::new(),
             inherited_labels: Vec::new(),
             boundaries: Boundaries::new(),
@@ -164,10 +169,11 @@ impl MeterLayerBuilder {
         self
     }
 
-    /// Those that count where the builder was given none.
+    /// What is measured without directives, beside the targets that conventions were asked
+    /// for.
     #[cfg(feature = "setup")]
-    pub(crate) fn default_directives(mut self, directives: &str) -> Self {
-        self.directives.get_or_insert_with(|| directives.to_owned());
+    pub(crate) const fn default_level(mut self, level: LevelFilter) -> Self {
+        self.default_level = level;
         self
     }
 
@@ -186,6 +192,11 @@ impl MeterLayerBuilder {
     /// valid. The error names which.
     pub fn build<S>(self) -> Result<MeterLayer<S>, BuildError> {
         let directives = directives::resolve(self.directives.as_deref())?;
+        let directives = directives.unwrap_or_else(|| {
+            let asked = self.conventions.iter().flat_map(|it| it.asked());
+            let more = asked.filter(|(_, level)| *level > self.default_level);
+            more.collect::<Targets>().with_default(self.default_level)
+        });
         self.boundaries.check()?;
         check_limit("series_limit", self.series_limit, usize::MAX)?;
         check_limit("label_limit", self.label_limit, MAX_LABEL_LIMIT)?;

@@ -2,7 +2,6 @@
 
 use std::env::VarError;
 
-use tracing_core::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use crate::error::{BuildError, ErrorKind};
@@ -10,17 +9,13 @@ use crate::error::{BuildError, ErrorKind};
 /// The environment variable that takes precedence over the builder.
 const VAR: &str = "TRACING_METER";
 
-/// Those of the environment, or else of the builder, or else everything. Both are
-/// checked, whichever counts.
-pub(super) fn resolve(of_the_builder: Option<&str>) -> Result<Targets, BuildError> {
+/// Those of the environment, or else of the builder. Both are checked, whichever counts.
+pub(super) fn resolve(of_the_builder: Option<&str>) -> Result<Option<Targets>, BuildError> {
     let of_the_builder = match of_the_builder {
         Some(directives) => parse(directives, "of the builder")?,
         None => None,
     };
-    let everything = || Targets::new().with_default(LevelFilter::TRACE);
-    Ok(of_the_environment()?
-        .or(of_the_builder)
-        .unwrap_or_else(everything))
+    Ok(of_the_environment()?.or(of_the_builder))
 }
 
 fn of_the_environment() -> Result<Option<Targets>, BuildError> {

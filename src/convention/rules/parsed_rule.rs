@@ -1,6 +1,6 @@
 //! One rule, as it is applied.
 
-use tracing_core::Metadata;
+use tracing_core::{LevelFilter, Metadata};
 
 use super::amendment::Amendment;
 use super::rule::Rule;
@@ -77,6 +77,11 @@ impl ParsedRule {
     }
 
     /// What may be measured after code has asked here.
+    /// Which target it is about, and up to which level, if the rule says both.
+    pub(super) fn asked(&self) -> Option<(&str, LevelFilter)> {
+        self.selector.asked()
+    }
+
     pub(super) fn asked_for(&self, hint: &Metadata<'_>) -> Option<&Measure> {
         let measure = self.measures.first()?;
         self.selector.may_be_asked_for(hint).then_some(measure)

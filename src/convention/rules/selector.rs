@@ -36,6 +36,13 @@ impl Selector {
             && self.fields.iter().all(|it| fields.field(it).is_some())
     }
 
+    /// Which target is selected, and up to which level. Without a target, or a level, a rule
+    /// takes what there is.
+    pub(super) fn asked(&self) -> Option<(&str, LevelFilter)> {
+        let TargetPath(target) = self.target.as_ref()?;
+        (self.level < LevelFilter::TRACE).then_some((target, self.level))
+    }
+
     /// Whether code that asks here may be about to emit what is selected. It does not say
     /// with which fields, and hardly ever whether a span or an event.
     pub(super) fn may_be_asked_for(&self, hint: &Metadata<'_>) -> bool {

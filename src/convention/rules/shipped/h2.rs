@@ -1,5 +1,7 @@
 //! What `h2` says of its connections.
 
+use tracing_core::Level;
+
 use crate::convention::Measure;
 use crate::convention::rules::{Rule, RuleLabel, Rules};
 
@@ -43,6 +45,7 @@ impl Rules {
             .map("Server", "server");
         Self::of([Rule::spans("h2 connections")
             .target("h2::proto::connection")
+            .up_to(Level::DEBUG)
             .named("Connection")
             .with_field("peer")
             .measure(open)

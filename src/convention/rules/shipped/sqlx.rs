@@ -1,5 +1,7 @@
 //! What `sqlx` says of the statements that it has executed.
 
+use tracing_core::Level;
+
 use crate::convention::Measure;
 use crate::convention::rules::{Rule, RuleLabel, Rules};
 use crate::kind::Kind;
@@ -104,6 +106,7 @@ impl Rules {
         let events = |name| {
             Rule::events(name)
                 .target("sqlx::query")
+                .up_to(Level::DEBUG)
                 .with_field("elapsed_secs")
                 .constant("db.system.name", system.clone())
                 .label_rule(verb())

@@ -1,5 +1,7 @@
 //! What the defaults of `tower_http::trace` say of requests and responses.
 
+use tracing_core::Level;
+
 use super::method;
 use crate::convention::rules::{Rule, RuleLabel, Rules};
 use crate::convention::{Condition, Measure};
@@ -96,6 +98,7 @@ impl Rules {
 fn requests(name: &str, scheme: &str) -> Rule {
     Rule::spans(name)
         .target("tower_http::trace")
+        .up_to(Level::DEBUG)
         .named("request")
         .with_field("method")
         .with_field("uri")
@@ -118,7 +121,10 @@ fn responses(name: &str, target: &str) -> Rule {
     let responses = Measure::happened("tower_http.responses")
         .unit("{response}")
         .help("Responses, by status.");
-    Rule::events(name).target(target).measure(responses)
+    Rule::events(name)
+        .target(target)
+        .up_to(Level::DEBUG)
+        .measure(responses)
 }
 
 fn grpc_responses(name: &str, target: &str) -> Rule {
@@ -146,6 +152,7 @@ fn failures() -> Rule {
     });
     Rule::events("tower-http failures")
         .target("tower_http::trace::on_failure")
+        .up_to(Level::DEBUG)
         .with_field("classification")
         .measure(failures)
         .label_rule(error.default("_OTHER"))
