@@ -18,7 +18,7 @@ use axum::extract::{Path, State};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, post};
 use reqwest::Body;
-use sqlx::SqlitePool;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::net::TcpListener;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt as _};
@@ -33,6 +33,10 @@ pub(crate) type Result<T, E = Failed> = std::result::Result<T, E>;
 #[tokio::main]
 async fn main() -> Result<()> {
     let once = std::env::args().any(|argument| argument == "--once");
+    run(once).await
+}
+
+pub(crate) async fn run(once: bool) -> Result<()> {
     let telemetry = start_telemetry()?;
     let service = Service::start().await?;
     service.load().await?;
@@ -52,10 +56,8 @@ async fn main() -> Result<()> {
 /// `setup` measures the spans of HTTP, RPC, databases and messaging by itself.
 fn start_telemetry() -> Result<Guard> {
     let meter = tracing_meter::builder()
-        // `sqlx` tells of its statements at DEBUG.
-        .directives("info,sqlx::query=debug")
         .convention(Rules::sqlx("sqlite"))
-        .convention(SpanMetrics::new("unannotated=info")?);
+        .convention(SpanMetrics::new(concat!(module_path!(), "=info"))?);
     let setup = setup::builder().service_name("unannotated").meter(meter);
     Ok(setup
         .metrics_exporters("prometheus")
@@ -161,7 +163,9 @@ impl Service {
     async fn start() -> Result<Self> {
         let translations = Router::new().route("/translations/{language}", post(translation));
         let translations = serve(translations).await?;
-        let database = SqlitePool::connect("sqlite::memory:").await?;
+        // Each connection has a memory of its own.
+        let one = SqlitePoolOptions::new().max_connections(1);
+        let database = one.connect("sqlite::memory:").await?;
         let create = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)";
         sqlx::query(create).execute(&database).await?;
         let notes = Notes {
