@@ -25,7 +25,7 @@ pub(crate) use condition::Test;
 pub use feed::Feed;
 pub use fields::FieldConvention;
 pub use label_rule::LabelRule;
-pub(crate) use label_rule::{ValueMap, ValueSource};
+pub(crate) use label_rule::{MapValue, ValueMap, ValueSource};
 pub use log_emissions::LogEmissions;
 pub use measure::Measure;
 pub(crate) use measure::{Reading, Source, ValueField};

@@ -557,3 +557,21 @@ fn a_convention_may_amend_what_another_one_says() {
     assert_eq!(measured.value("new.jobs", &[("outcome", "ok")]), Some(1.0));
     assert_eq!(measured.value("old.jobs", &[("outcome", "ok")]), Some(1.0));
 }
+
+#[test]
+fn without_a_convention_nothing_is_measured_by_its_meaning() {
+    let measured = measure([], || {
+        info!(target: "sqlx::query", elapsed_secs = 0.1, "summary");
+        drop(info_span!(
+            "s",
+            otel.kind = "server",
+            http.request.method = "GET"
+        ));
+        drop(info_span!("s", db.system.name = "sqlite"));
+    });
+    let catalog = measured.handle.catalog();
+    let others = catalog
+        .iter()
+        .filter(|it| !it.name().starts_with("tracing_meter."));
+    assert_eq!(others.count(), 0);
+}

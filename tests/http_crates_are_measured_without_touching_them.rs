@@ -33,7 +33,9 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tower_http::trace::TraceLayer;
 use tracing::subscriber::DefaultGuard;
-use tracing_meter::{Kind, LabelValue, MemorySink, MeterHandle, Rules, Snapshot};
+use tracing_meter::{
+    Convention, Kind, LabelValue, MemorySink, MeterHandle, Rules, Snapshot, SpanMetrics,
+};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
 
@@ -49,10 +51,10 @@ struct Measuring {
 
 impl Measuring {
     /// Beside a log with these directives.
-    fn start(rules: Rules, log: &str) -> Self {
+    fn start(convention: impl Convention, log: &str) -> Self {
         let memory = MemorySink::new();
         let builder = tracing_meter::builder().sink(memory.clone());
-        let layer = builder.convention(rules).build().unwrap();
+        let layer = builder.convention(convention).build().unwrap();
         let (handle, log_lines) = (layer.handle(), Arc::<AtomicUsize>::default());
         let lines = Arc::clone(&log_lines);
         let writer = move || CountLines(Arc::clone(&lines));
@@ -349,6 +351,55 @@ async fn connections_of_h2_are_measured_and_nothing_else_under_trace() {
         (Kind::UpDownCounter, "{connection}".to_owned())
     );
     assert_eq!(label_type(&snapshot, LASTED, "h2.role"), "text");
+}
+
+#[tokio::test]
+async fn all_spans_of_h2_under_trace_are_a_few_series() {
+    const REQUESTS: usize = 1_000;
+    let measuring = Measuring::start(SpanMetrics::new("h2=trace").unwrap(), "off");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(serve_h2(listener));
+    let socket = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(socket).await.unwrap();
+    let client = tokio::spawn(connection);
+
+    for path in 0..REQUESTS {
+        request_h2(&sender, address, path).await;
+    }
+    drop(sender);
+    client.await.unwrap().unwrap();
+    server.await.unwrap();
+
+    let snapshot = measuring.snapshot();
+    assert!(measuring.handle.problems().is_empty());
+    let names: Vec<_> = snapshot.label_sets("traces.span.metrics.calls").collect();
+    // One for each callsite of the crate, whatever was sent.
+    assert!((5..50).contains(&names.len()), "{names:?}");
+    let mut spans = 0.0;
+    for labels in names {
+        let labels: Vec<(&str, String)> = labels
+            .iter()
+            .map(|label| (label.key(), label.value().to_string()))
+            .collect();
+        let labels: Vec<(&str, &str)> =
+            labels.iter().map(|(key, value)| (*key, &**value)).collect();
+        let calls = snapshot
+            .value("traces.span.metrics.calls", &labels)
+            .unwrap();
+        let durations = snapshot.samples("traces.span.metrics.duration", &labels);
+        assert!((calls - durations.len() as f64).abs() < 0.5, "{labels:?}");
+        spans += calls;
+        let open: Vec<_> = labels
+            .into_iter()
+            .filter(|(key, _)| *key != "status.code")
+            .collect();
+        assert_eq!(
+            snapshot.value("traces.span.metrics.in_flight", &open),
+            Some(0.0)
+        );
+    }
+    assert!(spans > 10.0 * REQUESTS as f64, "{spans} spans");
 }
 
 const SENT: &str = "http.client.request.duration";

@@ -5,13 +5,14 @@ mod allocator;
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use support::under;
 use tracing::field::Empty;
 use tracing::{Metadata, info_span};
 use tracing_meter::{
-    Condition, Feed, Handle, Instrument, LabelRule, LabelValue, Labels, Measure, Recipe, Rules,
-    Sink,
+    Condition, Feed, Handle, Instrument, Kind, LabelRule, LabelValue, Labels, Measure, Recipe,
+    Rules, SemanticConventions, Sink,
 };
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
@@ -147,4 +148,96 @@ fn what_clients_make_up_is_not_kept_by_the_shipped_rules() {
             assert_eq!(entry.series(), 2, "{}", entry.name());
         }
     }
+}
+
+/// Sums what is in flight, over all series.
+#[derive(Clone, Default)]
+struct InFlight(Arc<AtomicI64>);
+
+impl Sink for InFlight {
+    fn series(&self, instrument: &Instrument, _: &Labels) -> Arc<dyn Handle> {
+        match instrument.kind() {
+            Kind::UpDownCounter if instrument.name().ends_with("active_requests") => {
+                Arc::new(self.clone())
+            }
+            _ => Arc::new(Nowhere),
+        }
+    }
+}
+
+impl Handle for InFlight {
+    #[allow(clippy::cast_possible_truncation, reason = "1 or -1")]
+    fn record(&self, value: f64) {
+        self.0.fetch_add(value as i64, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_clients_make_up_is_not_kept_by_the_semantic_conventions() {
+    const REQUESTS: usize = 100_000;
+    let in_flight = InFlight::default();
+    let meter = tracing_meter::builder().sink(in_flight.clone());
+    let meter = meter
+        .convention(SemanticConventions::new())
+        .series_limit(100);
+    let meter = meter.build().unwrap();
+    let handle = meter.handle();
+    let made_up: Vec<String> = (0..REQUESTS).map(|number| format!("M{number}")).collect();
+    let server = |method: &str, path: &str, host: &str| {
+        info_span!(
+            "request",
+            otel.kind = "server",
+            http.request.method = method,
+            http.route = "/",
+            url.path = path,
+            url.scheme = "http",
+            server.address = host,
+            http.response.status_code = Empty,
+        )
+    };
+    let client = |method: &str, path: &str, host: &str| {
+        info_span!(
+            "request",
+            otel.kind = "client",
+            http.request.method = method,
+            url.full = path,
+            server.address = host,
+            server.port = 80_i64,
+            http.response.status_code = Empty,
+        )
+    };
+    let both = |text: &str, method: &str| {
+        for span in [server(method, text, text), client(method, text, text)] {
+            span.in_scope(|| span.record("http.response.status_code", 200_i64));
+        }
+    };
+    under(Registry::default().with(meter), || {
+        let (first, last) = made_up.split_at(REQUESTS / 10);
+        let send = |made_up: &[String]| made_up.iter().for_each(|it| both(it, it));
+        let kept = allocator::kept_bytes(|| send(first));
+        assert!(kept < 1 << 20, "{kept} bytes");
+        let kept = allocator::kept_bytes(|| send(last));
+        assert_eq!(kept, 0);
+        let known = |path: &str| {
+            let span = server("GET", path, "localhost");
+            span.in_scope(|| span.record("http.response.status_code", 200_i64));
+        };
+        (0..3).for_each(|_| known("/"));
+        let allocated = allocator::bytes(|| made_up.iter().for_each(|path| known(path)));
+        assert_eq!(allocated, 0);
+    });
+    assert_eq!(in_flight.0.load(Ordering::Relaxed), 0);
+    let catalog = handle.catalog();
+    let series = |metric: &str| {
+        catalog
+            .iter()
+            .find(|it| it.name() == metric)
+            .unwrap()
+            .series()
+    };
+    assert_eq!(series("http.server.request.duration"), 2);
+    assert_eq!(series("http.server.active_requests"), 2);
+    // A server's address is required of clients: there is a bound, but for the overflow.
+    assert_eq!(series("http.client.request.duration"), 100);
+    assert_eq!(series("http.client.active_requests"), 100);
 }

@@ -1,5 +1,6 @@
 //! Where a label's value comes from.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,11 +41,29 @@ pub(crate) enum ValueSource {
     Outcome([Option<Arc<str>>; 3]),
 }
 
-/// What a closure makes of a value.
+/// What is made of a value.
 #[derive(Clone)]
-pub(crate) struct ValueMap(Arc<Map>);
+pub(crate) struct ValueMap(Arc<dyn MapValue>);
 
-type Map = dyn Fn(&LabelValue) -> Option<LabelValue> + Send + Sync;
+/// Makes something of a value, if anything.
+pub(crate) trait MapValue: Any + Send + Sync {
+    fn map(&self, value: &LabelValue) -> Option<LabelValue>;
+
+    /// Whether another map gives the same for each value. What closures do cannot be compared.
+    fn is_same(&self, other: &dyn Any) -> bool {
+        let _ = other;
+        false
+    }
+}
+
+impl<F> MapValue for F
+where
+    F: Fn(&LabelValue) -> Option<LabelValue> + Send + Sync + 'static,
+{
+    fn map(&self, value: &LabelValue) -> Option<LabelValue> {
+        self(value)
+    }
+}
 
 impl LabelRule {
     /// A label under this key, which has no source yet.
@@ -69,6 +88,10 @@ impl LabelRule {
         field: impl Into<Cow<'static, str>>,
         map: impl Fn(&LabelValue) -> Option<LabelValue> + Send + Sync + 'static,
     ) -> Self {
+        self.map_by(field, map)
+    }
+
+    pub(crate) fn map_by(self, field: impl Into<Cow<'static, str>>, map: impl MapValue) -> Self {
         self.source(ValueSource::Map(field.into(), ValueMap(Arc::new(map))))
     }
 
@@ -108,14 +131,13 @@ impl ValueSource {
 
 impl ValueMap {
     pub(crate) fn apply(&self, value: &LabelValue) -> Option<LabelValue> {
-        catch_unwind(AssertUnwindSafe(|| (self.0)(value))).unwrap_or_default()
+        catch_unwind(AssertUnwindSafe(|| self.0.map(value))).unwrap_or_default()
     }
 }
 
-/// What two closures do cannot be compared.
 impl PartialEq for ValueMap {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.0, &other.0) || self.0.is_same(&*other.0 as &dyn Any)
     }
 }
 

@@ -1,9 +1,10 @@
 //! A label of a rule, as it is written.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::value_table::ValueTable;
-use crate::convention::LabelRule;
+use crate::convention::{LabelRule, MapValue};
 use crate::labels::LabelValue;
 use crate::prometheus_name;
 
@@ -125,11 +126,29 @@ pub(super) struct ParsedLabel {
 #[derive(Clone, Debug, PartialEq)]
 enum Reading {
     AsItIs,
-    Map {
-        table: Arc<ValueTable>,
-        is_integer: bool,
-    },
+    Map(TableMap),
     Integer,
+}
+
+/// The text of a table for a value, or the number that it says.
+#[derive(Clone, Debug, PartialEq)]
+struct TableMap {
+    table: Arc<ValueTable>,
+    is_integer: bool,
+}
+
+impl MapValue for TableMap {
+    fn map(&self, value: &LabelValue) -> Option<LabelValue> {
+        let mapped = LabelValue::from(self.table.text_for(value)?);
+        if self.is_integer {
+            return integer(&mapped);
+        }
+        Some(mapped)
+    }
+
+    fn is_same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
 }
 
 impl ParsedLabel {
@@ -140,10 +159,10 @@ impl ParsedLabel {
         let reading = match (label.map.is_empty(), label.is_integer) {
             (true, false) => Reading::AsItIs,
             (true, true) => Reading::Integer,
-            (false, is_integer) => Reading::Map {
+            (false, is_integer) => Reading::Map(TableMap {
                 table: Arc::new(table),
                 is_integer,
-            },
+            }),
         };
         let has_source = label.failure.is_some() || label.default.is_some();
         match label.field {
@@ -186,17 +205,7 @@ impl Reading {
         match self {
             Self::AsItIs => rule.field(field),
             Self::Integer => rule.map(field, integer),
-            Self::Map { table, is_integer } => {
-                let (table, is_integer) = (Arc::clone(table), *is_integer);
-                rule.map(field, move |value| {
-                    let mapped = LabelValue::from(table.text_for(value)?);
-                    if is_integer {
-                        integer(&mapped)
-                    } else {
-                        Some(mapped)
-                    }
-                })
-            }
+            Self::Map(map) => rule.map_by(field, map.clone()),
         }
     }
 }
