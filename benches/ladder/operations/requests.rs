@@ -105,9 +105,7 @@ pub(crate) const REQUEST_OF_UNKNOWN_METHOD: Operation = Operation {
     warm_up: 20_000,
     ..Operation::new(
         |n| {
-            let methods = &*UNKNOWN_METHODS;
-            let method = &*methods[n as usize % methods.len()];
-            let span = request!(method).entered();
+            let span = request!(unknown_method(n % METHODS).unwrap_or("GET")).entered();
             span.record("http.response.status_code", 200_i64);
         },
         SEMANTIC,
@@ -119,17 +117,21 @@ pub(crate) const REQUEST_AFTER_UNKNOWN_METHODS: Operation = Operation {
     warm_up: 20_000,
     ..Operation::new(
         |n| {
-            let methods = &*UNKNOWN_METHODS;
-            let method = methods.get(n as usize).map_or("GET", |method| method);
-            let span = request!(method).entered();
+            let span = request!(unknown_method(n).unwrap_or("GET")).entered();
             span.record("http.response.status_code", 200_i64);
         },
         SEMANTIC,
     )
 };
 
-static UNKNOWN_METHODS: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0..10_000).map(|number| format!("M{number}")).collect());
+const METHODS: u64 = 10_000;
+
+fn unknown_method(number: u64) -> Option<&'static str> {
+    static ALL: LazyLock<Vec<String>> =
+        LazyLock::new(|| (0..METHODS).map(|number| format!("M{number}")).collect());
+    let method = ALL.get(usize::try_from(number).ok()?)?;
+    Some(method)
+}
 
 /// A span of another crate's, as `h2` opens them at TRACE.
 pub(crate) const SPAN_BY_DIRECTIVE: Operation = Operation::new(
