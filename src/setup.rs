@@ -42,7 +42,7 @@
 //! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG`: `info`, and what the next two ask for |
 //! | `TRACING_METER_SPANS` | spans that are measured as they are, by [`SpanMetrics`](crate::SpanMetrics): `my_app=info,h2=trace` |
 //! | `TRACING_METER_RULES` | a file of [`Rules`](crate::Rules), with the feature `toml` |
-//! | `TRACING_METER_CONVENTIONS` | spans that are measured by [`SemanticConventions`](crate::SemanticConventions): `http,rpc,database,messaging`, some of them, `none` |
+//! | `TRACING_METER_CONVENTIONS` | spans that are measured by [`SemanticConventions`]: `http,rpc,database,messaging`, some of them, `none` |
 //!
 //! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
 //! says. Other variables of OpenTelemetry's are not read, because its SDK for Rust has
