@@ -14,22 +14,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{MatchedPath, Path, Request};
-use axum::http::{self, Method, StatusCode, header::CONTENT_TYPE};
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::extract::Path;
+use axum::http::{Method, StatusCode, header::CONTENT_TYPE};
 use axum::routing::{get, post};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry_sdk::metrics::data::{Metric, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+use reqwest::Client;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tracing::field::Empty;
-use tracing::{Span, info, instrument};
-use tracing_meter::{Boundaries, FacadeSink, MeterHandle, OtelSink};
+use tracing::{info, instrument};
+use tracing_meter::http::trace_layer;
+use tracing_meter::{Boundaries, FacadeSink, MeterHandle, OtelSink, SemanticConventions};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -62,7 +58,7 @@ fn routes() -> Router {
     Router::new()
         .route("/jobs/{queue}", post(start_job))
         .route("/health", get(async || "ok"))
-        .layer(from_fn(measure_request))
+        .layer(trace_layer())
 }
 
 async fn start_job(Path(queue): Path<String>) -> StatusCode {
@@ -74,44 +70,21 @@ async fn start_job(Path(queue): Path<String>) -> StatusCode {
     StatusCode::CREATED
 }
 
-#[instrument(skip_all, fields(in_flight.jobs, duration.job, label.queue = %queue))]
+#[instrument(skip_all, fields(observe.job, label.queue = %queue))]
 async fn run_job(queue: &str, work: Duration) {
     tokio::time::sleep(work).await;
     info!(monotonic_counter.uploads = 1, region = "eu", "uploaded");
 }
 
-/// By route, not by path: a path is whatever a client makes up.
-async fn measure_request(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    answer(route, request, next).await
-}
-
-#[instrument(skip_all, fields(
-    calls.http_requests,
-    in_flight.http_requests_in_flight,
-    duration.http_request_duration,
-    label.route = %route,
-    label.status = Empty,
-))]
-async fn answer(route: &str, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    Span::current().record("label.status", response.status().as_u16());
-    response
-}
-
 fn describe_metrics() {
     info!(
-        describe.jobs = "Jobs that are running.",
-        describe.job = "How long jobs take.",
+        describe.job.calls = "Jobs that have ended.",
+        describe.job.duration = "How long jobs take.",
+        describe.job.in_flight = "Jobs that are running.",
         describe.uploads = "Files that jobs have uploaded.",
-        describe.http_requests = "Requests that were answered.",
-        describe.http_requests_in_flight = "Requests that wait for their answer.",
-        describe.http_request_duration = "How long requests wait for their answer.",
-        unit.jobs = "{job}",
+        unit.job.calls = "{job}",
+        unit.job.in_flight = "{job}",
         unit.uploads = "{file}",
-        unit.http_requests = "{request}",
-        unit.http_requests_in_flight = "{request}",
         "the service starts"
     );
 }
@@ -127,7 +100,8 @@ struct Telemetry {
 
 impl Telemetry {
     fn install() -> Result<Self> {
-        let boundaries = Boundaries::new().exact("job", &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.1]);
+        let jobs = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1];
+        let boundaries = Boundaries::new().exact("job.duration", &jobs);
         let recorder = boundaries.prometheus_builder()?.build_recorder();
         let prometheus = recorder.handle();
         // An OTLP exporter stands here in production.
@@ -138,6 +112,8 @@ impl Telemetry {
 
         let meter = tracing_meter::builder()
             .boundaries(boundaries)
+            // The spans of `trace_layer()` are requests.
+            .convention(SemanticConventions::new())
             .sink(OtelSink::new(provider.clone()))
             .sink(FacadeSink::new(recorder))
             .build()?;
@@ -177,7 +153,7 @@ impl Telemetry {
 /// The service and its `/metrics`, until this is dropped.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
-    client: Client<HttpConnector, Body>,
+    client: Client,
     _tasks: JoinSet<()>,
 }
 
@@ -195,14 +171,13 @@ impl Service {
         });
         Ok(Self {
             address,
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::new(),
             _tasks: tasks,
         })
     }
 
     pub(crate) async fn scrape(&self) -> Result<String> {
-        let (_, body) = self.request(Method::GET, "/metrics").await?;
-        Ok(body)
+        self.request(Method::GET, "/metrics").await
     }
 
     /// A round of load: ten requests for each queue, and some of everything else.
@@ -226,15 +201,10 @@ impl Service {
         }
     }
 
-    async fn request(&self, method: Method, path: &str) -> Result<(StatusCode, String)> {
-        let request = http::Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.address))
-            .body(Body::empty())?;
-        let response = self.client.request(request).await?;
-        let status = response.status();
-        let body = to_bytes(Body::new(response.into_body()), usize::MAX).await?;
-        Ok((status, String::from_utf8(body.to_vec())?))
+    async fn request(&self, method: Method, path: &str) -> Result<String> {
+        let url = format!("http://{}{path}", self.address);
+        let response = self.client.request(method, url).send().await?;
+        Ok(response.text().await?)
     }
 }
 

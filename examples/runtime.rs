@@ -7,6 +7,8 @@
 //! ```
 //!
 //! The code of the surfaces, each a file of `examples/runtime/`, writes `tracing` alone.
+//! Requests, those that are served and those that are sent, have no field of ours: they are
+//! measured by the semantic conventions, and by a rule under the names that dashboards read.
 //! What is measured there is compared at the end with what the clients, the service
 //! downstream and the file system have seen: on a scrape, and as it came by OTLP. The
 //! program fails if any row differs.
@@ -48,8 +50,6 @@ mod changes;
 mod client;
 #[path = "runtime/connections.rs"]
 mod connections;
-#[path = "runtime/convention.rs"]
-mod convention;
 #[path = "runtime/downstream.rs"]
 mod downstream;
 #[path = "runtime/functions.rs"]

@@ -88,7 +88,10 @@ async fn a_real_prometheus_answers_what_an_operator_asks() -> Result<()> {
     prometheus
         .poll_until("sum(wippy_http_requests_total)", all)
         .await?;
-    let in_flight = "sum({__name__=~'.*_in_flight|.*_active'})";
+    prometheus
+        .poll_until("sum(http_server_request_duration_seconds_count)", all)
+        .await?;
+    let in_flight = "sum({__name__=~'.*_in_flight|.*_active|.*_active_requests'})";
     prometheus.poll_until(in_flight, 0.0).await?;
 
     let account = service.stop().await?;
@@ -257,23 +260,40 @@ type Answered = BTreeMap<Request, u32>;
 #[track_caller]
 fn assert_is_what_was_answered(account: &Account, answered: &Answered) {
     let scraped = scrape::parse(&account.scrape).unwrap();
-    let of_requests = scraped.into_iter();
-    let of_requests = of_requests.filter(|(it, _)| it.name == "wippy_http_requests_total");
-    let counted: Values = answered
-        .iter()
-        .map(|(request, answers)| {
-            let outcome = if request.status < 500 { "ok" } else { "error" };
-            let labels = [
-                ("method", request.method),
-                ("outcome", outcome),
-                ("route", request.route),
-                ("status", &request.status.to_string()),
-            ];
-            let series = Series::new("wippy_http_requests_total", &labels);
-            (series, f64::from(*answers))
-        })
-        .collect();
-    assert_eq!(of_requests.collect::<Values>(), counted);
+    for of_request in [of_dashboards, of_conventions] {
+        let counted = answered.iter();
+        let counted: Values = counted
+            .map(|(request, answers)| (of_request(request), f64::from(*answers)))
+            .collect();
+        let name = counted.keys().next().map(|series| &series.name);
+        let of_requests = scraped.iter().filter(|(it, _)| Some(&it.name) == name);
+        let of_requests = of_requests.map(|(series, value)| (series.clone(), *value));
+        assert_eq!(of_requests.collect::<Values>(), counted);
+    }
+}
+
+fn of_dashboards(request: &Request) -> Series {
+    let outcome = if request.status < 500 { "ok" } else { "error" };
+    let labels = [
+        ("method", request.method),
+        ("outcome", outcome),
+        ("route", request.route),
+        ("status", &request.status.to_string()),
+    ];
+    Series::new("wippy_http_requests_total", &labels)
+}
+
+fn of_conventions(request: &Request) -> Series {
+    let status = request.status.to_string();
+    let mut labels = vec![
+        ("http_request_method", request.method),
+        ("http_response_status_code", &*status),
+        ("http_route", request.route),
+        ("network_protocol_version", "1.1"),
+        ("url_scheme", "http"),
+    ];
+    labels.extend((request.status >= 500).then_some(("error_type", &*status)));
+    Series::new("http_server_request_duration_seconds_count", &labels)
 }
 
 /// Each series that is scraped came by OTLP with the same value, and no other; all of it

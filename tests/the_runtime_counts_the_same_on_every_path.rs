@@ -43,12 +43,32 @@ use runtime::{Length, Options, levels, otlp, run, scrape};
 use tokio::process::Command;
 
 /// All metrics of the program: on a scrape, by OTLP, and their units there.
-const METRICS: [(&str, &str, &str); 22] = [
+const METRICS: [(&str, &str, &str); 26] = [
     ("eventbus_rejected_total", "eventbus_rejected", ""),
     (
         "eventbus_subscribers_active",
         "eventbus_subscribers_active",
         "",
+    ),
+    (
+        "http_client_active_requests",
+        "http.client.active_requests",
+        "{request}",
+    ),
+    (
+        "http_client_request_duration_seconds",
+        "http.client.request.duration",
+        "s",
+    ),
+    (
+        "http_server_active_requests",
+        "http.server.active_requests",
+        "{request}",
+    ),
+    (
+        "http_server_request_duration_seconds",
+        "http.server.request.duration",
+        "s",
     ),
     ("runtime_log_emissions_total", "runtime_log_emissions", ""),
     ("wippy_cdc_changes_total", "wippy_cdc_changes", ""),
@@ -201,6 +221,8 @@ async fn what_the_environment_says_of_telemetry_changes_no_comparison() {
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_TRACES_SAMPLER", "always_off"),
         ("TRACING_METER", "off"),
+        ("TRACING_METER_CONVENTIONS", "none"),
+        ("TRACING_METER_SPANS", "trace"),
     ] {
         comparison.env(name, value);
     }
@@ -273,6 +295,8 @@ fn nothing_is_in_flight_at_the_end() {
         Vec::from_iter(seen),
         [
             "eventbus_subscribers_active",
+            "http_client_active_requests",
+            "http_server_active_requests",
             "wippy_function_in_flight",
             "wippy_http_requests_in_flight",
             "wippy_process_active",
@@ -476,6 +500,22 @@ fn what_is_an_integer_by_the_conventions_came_as_one() {
         "thread.id",
     ];
     assert_eq!(Vec::from_iter(seen), expected);
+}
+
+/// Dashboards compare it with numbers.
+#[test]
+fn the_status_of_a_request_is_an_integer_under_the_name_of_a_rule_too() {
+    let metrics = REPORT.metrics.iter().map(|it| &it.metric);
+    let metrics = metrics.filter(|it| it.name.starts_with("wippy_http"));
+    let statuses = metrics.flat_map(of_points).filter(|it| it.key == "status");
+    let statuses: Vec<_> = statuses.map(|it| it.value.clone()?.value).collect();
+    assert_ne!(statuses, []);
+    for status in statuses {
+        assert!(
+            matches!(status, Some(any_value::Value::IntValue(_))),
+            "{status:?}"
+        );
+    }
 }
 
 fn of_points(metric: &Metric) -> Vec<&KeyValue> {

@@ -23,6 +23,7 @@ pub(crate) struct Downstream {
 
 pub(crate) struct Seen {
     ledger: Ledger,
+    pub(crate) port: u16,
     /// A permit for each request that waits for an answer in vain.
     stalled: Semaphore,
     is_ending: watch::Sender<bool>,
@@ -34,8 +35,11 @@ type Deliveries = BTreeMap<String, Vec<Option<String>>>;
 
 impl Downstream {
     pub(crate) async fn start(ledger: Ledger) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
         let seen = Arc::new(Seen {
             ledger,
+            port: address.port(),
             stalled: Semaphore::new(0),
             is_ending: watch::Sender::new(false),
             deliveries: Mutex::default(),
@@ -45,8 +49,6 @@ impl Downstream {
             .route("/deliveries/{queue}", post(take))
             .route("/resources/{resource}", get(find))
             .with_state(Arc::clone(&seen));
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
         let serving = axum::serve(listener, routes);
         tokio::spawn(async move {
             tokio::select! {
@@ -67,6 +69,16 @@ impl Seen {
     pub(crate) async fn one_stalls(&self) -> Result<()> {
         self.stalled.acquire().await?.forget();
         Ok(())
+    }
+
+    /// A request for a resource, and how it was answered, if it was not given up.
+    pub(crate) fn resource(&self, status: Option<StatusCode>) {
+        self.answered("GET", "/resources/{resource}", status);
+    }
+
+    fn answered(&self, method: &str, template: &str, status: Option<StatusCode>) {
+        let status = status.map(|status| status.as_u16());
+        self.ledger.sent(method, self.port, template, status);
     }
 
     /// Answers what still waits.
@@ -117,22 +129,27 @@ async fn take(
     let is_first = seen.note(body, &headers) == 1;
     let is_refused = is_poison || is_flaky && is_first;
     seen.ledger.consumed(&queue, !is_refused);
-    if is_refused {
+    let status = if is_refused {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
         StatusCode::NO_CONTENT
-    }
+    };
+    seen.answered("POST", "/deliveries/{queue}", Some(status));
+    status
 }
 
 async fn find(State(seen): State<Arc<Seen>>, Path(resource): Path<String>) -> StatusCode {
-    match resource.as_str() {
+    let status = match resource.as_str() {
         "here" => StatusCode::OK,
         "broken" => StatusCode::INTERNAL_SERVER_ERROR,
         "stalled" => {
             seen.stalled.add_permits(1);
             seen.ending().await;
-            StatusCode::SERVICE_UNAVAILABLE
+            // Whoever sent it knows whether it was given up meanwhile.
+            return StatusCode::SERVICE_UNAVAILABLE;
         }
         _ => StatusCode::NOT_FOUND,
-    }
+    };
+    seen.resource(Some(status));
+    status
 }

@@ -34,6 +34,42 @@ impl Ledger {
         self.add("wippy_http_requests_total", &closed, 1.0);
         self.add("wippy_http_request_duration_seconds_count", &closed, 1.0);
         self.add("wippy_http_requests_in_flight", &opened, 0.0);
+        self.request_by_convention(method, route, status.as_deref());
+    }
+
+    fn request_by_convention(&self, method: &str, route: Option<&str>, status: Option<&str>) {
+        let error = status.filter(|status| status.starts_with('5'));
+        let opened = [("http_request_method", method), ("url_scheme", "http")];
+        let closed = present(&[
+            ("http_route", route),
+            ("network_protocol_version", Some("1.1")),
+            ("http_response_status_code", status),
+            ("error_type", error),
+        ]);
+        let closed = [&opened[..], &closed].concat();
+        self.add("http_server_request_duration_seconds_count", &closed, 1.0);
+        self.add("http_server_active_requests", &opened, 0.0);
+    }
+
+    /// A request of the server to a port of this machine, which was answered, or given up.
+    pub(crate) fn sent(&self, method: &str, port: u16, template: &str, status: Option<u16>) {
+        let port = port.to_string();
+        let error = status.filter(|status| *status >= 400);
+        let [status, error] = [status, error].map(|it| it.map(|status| status.to_string()));
+        let opened = [
+            ("http_request_method", method),
+            ("server_address", "127.0.0.1"),
+            ("server_port", &port),
+        ];
+        let closed = present(&[
+            ("network_protocol_version", status.as_ref().map(|_| "1.1")),
+            ("http_response_status_code", status.as_deref()),
+            ("error_type", error.as_deref()),
+        ]);
+        let closed = [&opened[..], &closed].concat();
+        self.add("http_client_request_duration_seconds_count", &closed, 1.0);
+        let opened = [&opened[..], &[("url_template", template)]].concat();
+        self.add("http_client_active_requests", &opened, 0.0);
     }
 
     pub(crate) fn function(&self, function: &str, outcome: &str) {

@@ -39,5 +39,6 @@ pub(crate) fn first_wrong<'v>(expected: &'v Values, scraped: &'v Values) -> Opti
 }
 
 pub(crate) fn is_level(series: &Series) -> bool {
-    series.name.ends_with("_in_flight") || series.name.ends_with("_active")
+    let ends = ["_in_flight", "_active", "_active_requests"];
+    ends.iter().any(|end| series.name.ends_with(end))
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
-use axum::http::Response;
+use axum::http::{Response, StatusCode};
 use futures_util::StreamExt as _;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -89,6 +89,7 @@ pub(crate) async fn leave_unfinished(client: &Client, seen: &Seen) -> Result<Unf
         stalled.expect(502, "GET", stalled_resource, "").await
     });
     seen.one_stalls().await?;
+    seen.resource(Some(StatusCode::SERVICE_UNAVAILABLE));
     let topic = on("/events/{topic}", "unfinished");
     let events = client.open("GET", topic, "", None).await?;
     ledger.subscriber();
@@ -103,23 +104,37 @@ pub(crate) async fn leave_unfinished(client: &Client, seen: &Seen) -> Result<Unf
         ledger.offered(queue::AUDIT, "published");
     }
     Ok(Unfinished {
-        levels: unfinished_levels(),
+        levels: unfinished_levels(seen.port),
         request,
         events,
         socket,
     })
 }
 
-/// The stalled request, the stream and the socket, the process that waits, and a message
-/// with each consumer.
+/// The stalled request, which the server has passed on, the stream and the socket, the
+/// process that waits, and a message with each consumer.
 #[allow(clippy::cast_precision_loss, reason = "there are few consumers")]
-fn unfinished_levels() -> Values {
+fn unfinished_levels(port: u16) -> Values {
     let request = |route| {
         let labels = [("method", "GET"), ("route", route)];
         (Series::new("wippy_http_requests_in_flight", &labels), 1.0)
     };
+    let sent = |method, template| {
+        let labels = [
+            ("http_request_method", method),
+            ("server_address", "127.0.0.1"),
+            ("server_port", &*port.to_string()),
+            ("url_template", template),
+        ];
+        Series::new("http_client_active_requests", &labels)
+    };
+    let requests = [("http_request_method", "GET"), ("url_scheme", "http")];
+    let requests = Series::new("http_server_active_requests", &requests);
     let consumers = Series::new("wippy_queue_in_flight", &[("queue", queue::AUDIT)]);
     Values::from([
+        (requests, 3.0),
+        (sent("GET", "/resources/{resource}"), 1.0),
+        (sent("POST", "/deliveries/{queue}"), CONSUMERS as f64),
         request("/resources/{resource}"),
         request("/events/{topic}"),
         request("/ws"),
@@ -386,6 +401,7 @@ async fn give_up_rounds(client: Client, seen: Arc<Seen>, pace: Pace) -> Result<(
     while pace.goes_on(round) {
         let stalled = on("/resources/{resource}", "stalled");
         client.give_up(stalled, seen.one_stalls()).await?;
+        seen.resource(None);
         round += 1;
     }
     Ok(())

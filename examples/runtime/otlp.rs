@@ -98,8 +98,11 @@ fn parts(name: &str, point: &HistogramDataPoint) -> Vec<(u64, Series, f64)> {
 }
 
 fn series(name: &str, labels: &[KeyValue]) -> Series {
+    let labels = attributes(labels).into_iter();
     Series {
         name: name.to_owned(),
-        labels: attributes(labels),
+        labels: labels
+            .map(|(key, value)| (key.replace('.', "_"), value))
+            .collect(),
     }
 }

@@ -81,17 +81,11 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |row: &&Row| row.differs() || !row.series.name.ends_with("_bucket");
         let shown: Vec<_> = self.rows.iter().filter(shown).collect();
-        let lengths = shown.iter().map(|row| row.series.to_string().len());
-        let width = lengths.max().unwrap_or_default();
         let (own, scraped, received) = ("own count", "scraped", "OTLP");
-        writeln!(f, "{:width$} {own:>12} {scraped:>12} {received:>12}", "")?;
+        writeln!(f, "{own:>12} {scraped:>12} {received:>12}")?;
         for row in shown {
-            write!(f, "{:width$}", row.series)?;
-            write!(
-                f,
-                " {:>12} {:>12} {:>12}",
-                row.own, row.scraped, row.received
-            )?;
+            let (own, scraped, received) = (row.own, row.scraped, row.received);
+            write!(f, "{own:>12} {scraped:>12} {received:>12}  {}", row.series)?;
             writeln!(f, "{}", if row.differs() { "  DIFFERS" } else { "" })?;
         }
         let (all, different) = (self.rows.len(), self.different().count());

@@ -4,11 +4,10 @@ use std::env;
 use std::net::Ipv6Addr;
 
 use tokio::process::Command;
-use tracing_meter::Boundaries;
 use tracing_meter::setup::{self, Guard};
+use tracing_meter::{Boundaries, BuildError, Measure, Rule, Rules};
 
 use super::Result;
-use super::convention::HttpRequests;
 
 pub(crate) const SERVICE: &str = "runtime";
 
@@ -21,7 +20,7 @@ pub(crate) const PROMETHEUS_PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 pub(crate) fn start(directives: &str) -> Result<Guard> {
     let meter = tracing_meter::builder()
         .directives(directives)
-        .convention(HttpRequests)
+        .convention(requests()?)
         .boundaries(boundaries());
     let (metrics, traces) = if variable(OTLP_ENDPOINT).is_some() {
         ("prometheus,otlp", "otlp")
@@ -35,6 +34,20 @@ pub(crate) fn start(directives: &str) -> Result<Guard> {
         .metrics_exporters(metrics)
         .traces_exporters(traces);
     Ok(setup.init()?)
+}
+
+/// What dashboards have of requests, beside what `setup` measures by the semantic conventions.
+fn requests() -> Result<Rules, BuildError> {
+    let requests = Rule::spans("requests")
+        .target("tracing_meter::http::server")
+        .named("http.server")
+        .measure(Measure::closed("wippy_http_requests"))
+        .measure(Measure::duration("wippy_http_request_duration"))
+        .measure(Measure::in_flight("wippy_http_requests_in_flight"))
+        .label("http.request.method", "method")
+        .label("http.route", "route")
+        .label("http.response.status_code", "status");
+    Rules::new().rule(requests)
 }
 
 /// Where `/metrics` is, as the environment says.
@@ -64,7 +77,7 @@ pub(crate) fn forget_variables(program: &mut Command) {
     ];
     for (name, _) in env::vars_os() {
         let known = name.to_string_lossy();
-        let is_of_telemetry = known.starts_with("OTEL_") || known == "TRACING_METER";
+        let is_of_telemetry = known.starts_with("OTEL_") || known.starts_with("TRACING_METER");
         if is_of_telemetry && !KEPT.contains(&&*known) {
             program.env_remove(name);
         }

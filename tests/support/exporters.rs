@@ -60,10 +60,15 @@ impl Exporters {
     }
 
     /// A series on a scrape, whatever its kind; of a histogram `NAME_count`,
-    /// `NAME_sum` or `NAME_bucket`.
+    /// `NAME_sum` or `NAME_bucket`. Labels are named as they were recorded.
     pub fn scraped(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let labels = labels.iter();
+        let labels: Vec<(String, &str)> = labels
+            .map(|(key, value)| (key.replace('.', "_"), *value))
+            .collect();
+        let labels: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         parse_scrape(&self.scrape())
-            .get(&series(name, labels))
+            .get(&series(name, &labels))
             .copied()
     }
 
@@ -76,19 +81,13 @@ impl Exporters {
 
     /// Asserts that a series has this value in both exporters.
     pub fn assert_both(&self, name: &str, scraped: &str, labels: &[(&str, &str)], value: f64) {
-        let on_scrape: Vec<(String, &str)> = labels
-            .iter()
-            .map(|(key, value)| (key.replace('.', "_"), *value))
-            .collect();
-        let on_scrape: Vec<(&str, &str)> =
-            on_scrape.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         assert_eq!(
             self.collected(name, labels),
             Some(value),
             "{name} {labels:?}"
         );
         assert_eq!(
-            self.scraped(scraped, &on_scrape),
+            self.scraped(scraped, labels),
             Some(value),
             "{scraped} {labels:?}"
         );
@@ -133,8 +132,16 @@ impl Exporters {
 pub fn measured<T>(
     story: impl AsyncFnOnce(&Exporters) -> Result<T, Box<dyn Error + Send + Sync>>,
 ) -> (Exporters, T) {
+    measured_with(|builder| builder, story)
+}
+
+/// The same, with a layer that is configured.
+pub fn measured_with<T>(
+    configure: impl FnOnce(MeterLayerBuilder) -> MeterLayerBuilder,
+    story: impl AsyncFnOnce(&Exporters) -> Result<T, Box<dyn Error + Send + Sync>>,
+) -> (Exporters, T) {
     let (exporters, builder) = Exporters::new();
-    let layer = builder.build().unwrap();
+    let layer = configure(builder).build().unwrap();
     let handle = layer.handle();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
