@@ -76,12 +76,12 @@ impl ParsedRule {
         self.amendment.apply(recipe)
     }
 
-    /// What may be measured after code has asked here.
     /// Which target it is about, and up to which level, if the rule says both.
     pub(super) fn asked(&self) -> Option<(&str, LevelFilter)> {
         self.selector.asked()
     }
 
+    /// What may be measured after code has asked here.
     pub(super) fn asked_for(&self, hint: &Metadata<'_>) -> Option<&Measure> {
         let measure = self.measures.first()?;
         self.selector.may_be_asked_for(hint).then_some(measure)
