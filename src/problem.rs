@@ -63,6 +63,8 @@ pub enum Reason {
     ShutDown,
     /// A convention speaks of a field that the callsite has not.
     MissingField,
+    /// A convention panicked when it was asked about a callsite, which is measured without it.
+    ConventionPanicked,
     /// Another convention feeds the metric from this callsite already: that one counts.
     Hidden,
     /// The layer's directives disable what a convention was asked for by name: they have to
@@ -101,6 +103,7 @@ impl Reason {
             Self::Silenced => "silenced",
             Self::ShutDown => "shut_down",
             Self::MissingField => "missing_field",
+            Self::ConventionPanicked => "convention_panicked",
             Self::Hidden => "hidden",
             Self::Disabled => "disabled",
             Self::ExporterName => "exporter_name",

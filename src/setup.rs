@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! What is exported, and where to, is said by whoever runs the program, in
+//! The operator chooses what is exported, and where to, in
 //! [OpenTelemetry's environment variables]. A value that is not known is a
 //! [`SetupError`] that names its variable: nothing is silently something else.
 //!

@@ -575,3 +575,56 @@ fn without_a_convention_nothing_is_measured_by_its_meaning() {
         .filter(|it| !it.name().starts_with("tracing_meter."));
     assert_eq!(others.count(), 0);
 }
+
+#[test]
+fn what_a_map_refuses_is_no_label_although_its_key_is_inherited() {
+    let recipe = || {
+        let vip = |user: &LabelValue| (*user == "vip".into()).then(|| user.clone());
+        let rule = LabelRule::new("user").map("user", vip);
+        Feed::new()
+            .label_rule(rule)
+            .measure(Measure::opened("n"))
+            .into()
+    };
+    let convention = move |it: &Metadata<'static>| it.fields().field("user").map(|_| recipe());
+    let measured = measure_with(
+        |builder| builder.convention(convention).inherited_labels(["user"]),
+        || {
+            drop(info_span!("s", user = "vip"));
+            drop(info_span!("s", user = "secret"));
+        },
+    );
+    assert_eq!(measured.value("n", &[("user", "vip")]), Some(1.0));
+    assert_eq!(measured.value("n", &[]), Some(1.0));
+}
+
+#[test]
+fn a_convention_that_panics_is_listed_and_the_others_measure() {
+    let panics = |it: &Metadata<'static>| -> Option<Recipe> {
+        assert!(it.fields().field("bad").is_none(), "a convention panics");
+        None
+    };
+    let measured = measure_with(
+        |builder| builder.convention(panics),
+        || (0..3).for_each(|_| info!(monotonic_counter.n = 1, bad = true)),
+    );
+    assert_eq!(measured.value("n", &[("bad", "true")]), Some(3.0));
+    assert_eq!(measured.problems(), ["convention_panicked a closure 0"]);
+    assert!(measured.handle.problems()[0].location().line().is_some());
+}
+
+#[test]
+fn an_integer_passes_a_condition_in_any_of_its_types() {
+    let recipe = || {
+        let feed = Feed::new().when(Condition::equals("n", 5));
+        feed.measure(Measure::happened("equal")).into()
+    };
+    let measured = measure([recipe], || {
+        info!(n = 5_u8);
+        info!(n = 5_i64);
+        info!(n = 5_u128);
+        info!(n = 5_i128);
+        info!(n = %5);
+    });
+    assert_eq!(measured.value("equal", &[]), Some(4.0), "text is no number");
+}

@@ -492,6 +492,18 @@ fn a_rule_that_is_not_valid_is_refused_with_its_name_and_the_reason() {
             "the label `a`: the range `2..1` has no number",
         ),
         (
+            Rule::spans("spans").measure(Measure::duration("a").unit("ms")),
+            "the metric `a`: durations are in `s`",
+        ),
+        (
+            events().measure(field("a").parse(TextValue::Duration).unit("ms")),
+            "the metric `a`: a text that is a duration is measured in `s`",
+        ),
+        (
+            events().measure(field("a").parse(TextValue::Duration).scale(0.001)),
+            "the metric `a`: a text that is a duration is measured in `s`",
+        ),
+        (
             events().drop("a b"),
             "the metric `a b`: it holds something else than ASCII letters, digits, `_`, `.`, `-` and `/`",
         ),

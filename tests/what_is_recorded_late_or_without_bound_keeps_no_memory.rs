@@ -41,11 +41,11 @@ fn requests(callsite: &Metadata<'static>) -> Option<Recipe> {
             LabelValue::I64(0)
         })
     };
-    let method = || LabelRule::new("method").map("method", known);
+    let method = LabelRule::new("method").map("method", known);
     let requests = || {
         Feed::new()
             .when(Condition::equals("kind", "server"))
-            .label_rule(method())
+            .label_rule(method.clone())
     };
     let ended = requests()
         .label("status", "status")
@@ -240,4 +240,79 @@ fn what_clients_make_up_is_not_kept_by_the_semantic_conventions() {
     // A server's address is required of clients: there is a bound, but for the overflow.
     assert_eq!(series("http.client.request.duration"), 100);
     assert_eq!(series("http.client.active_requests"), 100);
+}
+
+#[test]
+fn a_map_is_not_asked_on_the_way_to_a_known_series() {
+    let asked = Arc::<AtomicI64>::default();
+    let count = Arc::clone(&asked);
+    let classes = move |callsite: &Metadata<'static>| {
+        callsite.fields().field("code")?;
+        let count = Arc::clone(&count);
+        let class = LabelRule::new("class").map("code", move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Some("2xx".into())
+        });
+        let feed = Feed::new()
+            .label_rule(class)
+            .measure(Measure::closed("closed"));
+        Some(feed.measure(Measure::happened("happened")).into())
+    };
+    let meter = tracing_meter::builder().sink(Nowhere).convention(classes);
+    let event = || tracing::info!(code = 200);
+    let span = || {
+        info_span!("s", code = Empty).record("code", 200_i64);
+    };
+    under(Registry::default().with(meter.build().unwrap()), || {
+        (0..5).for_each(|_| (event(), span()).0);
+        let before = asked.load(Ordering::Relaxed);
+        let allocated = allocator::bytes(|| (0..1_000).for_each(|_| (event(), span()).0));
+        assert_eq!((allocated, asked.load(Ordering::Relaxed)), (0, before));
+    });
+}
+
+#[test]
+fn inherited_labels_change_nothing_of_that() {
+    let asked = Arc::<AtomicI64>::default();
+    let count = Arc::clone(&asked);
+    let methods = move |callsite: &Metadata<'static>| {
+        callsite.fields().field("method")?;
+        let count = Arc::clone(&count);
+        let method = LabelRule::new("method").map("method", move |method| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Some(if *method == LabelValue::from("GET") {
+                "GET".into()
+            } else {
+                "_OTHER".into()
+            })
+        });
+        let ended = Feed::new()
+            .label_rule(method.clone())
+            .label("status", "status");
+        let open = Feed::new()
+            .label_rule(method)
+            .measure(Measure::in_flight("active"));
+        let ended = ended.measure(Measure::duration("duration"));
+        Some(Recipe::new().feed(ended).feed(open))
+    };
+    let meter = tracing_meter::builder().sink(Nowhere).convention(methods);
+    let meter = meter.series_limit(50).inherited_labels(["tenant"]);
+    let made_up: Vec<String> = (0..5_000).map(|number| format!("M{number}")).collect();
+    // Another callsite has made the series: here they are known, and their ways are bounded.
+    let here = |method: &str| {
+        let span = info_span!("here", method, status = Empty);
+        span.in_scope(|| span.record("status", 200_i64));
+    };
+    under(Registry::default().with(meter.build().unwrap()), || {
+        let _tenant = info_span!("outer", tenant = "acme").entered();
+        request("GET", 200, false);
+        request("M", 200, false);
+        let send = || made_up.iter().for_each(|method| here(method));
+        send();
+        assert_eq!(allocator::kept_bytes(send), 0);
+        (0..5).for_each(|_| here("GET"));
+        let before = asked.load(Ordering::Relaxed);
+        (0..100).for_each(|_| here("GET"));
+        assert_eq!(asked.load(Ordering::Relaxed), before);
+    });
 }

@@ -7,7 +7,8 @@ use crate::labels::LabelValue;
 /// What has to be so of a field, for something to be measured.
 ///
 /// A field has no value before it is recorded: until then only
-/// [`absent`](Self::absent) holds. Text is compared as it is written.
+/// [`absent`](Self::absent) holds. Text is compared as it is written, and is no number: a
+/// `status = %404` is not 404. An integer has the same value in any of its types.
 ///
 /// ```
 /// use tracing_meter::{Condition, Feed, Measure};

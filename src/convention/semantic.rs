@@ -1,5 +1,7 @@
 //! OpenTelemetry's semantic conventions: the metrics of spans that follow them.
 
+use std::any::Any;
+
 use tracing_core::Metadata;
 
 use super::{Convention, Feed, LabelRule, Recipe};
@@ -97,7 +99,7 @@ pub use opt_in::OptIn;
 /// 00 and 01, or a number from 200 to 399, as databases over HTTP have it.
 ///
 /// [spec]: https://opentelemetry.io/docs/specs/semconv/
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct SemanticConventions {
     groups: Vec<Group>,
@@ -259,6 +261,10 @@ impl Default for SemanticConventions {
 }
 
 impl Convention for SemanticConventions {
+    fn is_same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+
     fn recognise(&self, metadata: &Metadata<'static>) -> Option<Recipe> {
         if !metadata.is_span() {
             return None;

@@ -1,5 +1,7 @@
 //! Metrics of any spans, chosen by directives.
 
+use std::any::Any;
+
 use tracing_core::Metadata;
 use tracing_subscriber::filter::Targets;
 
@@ -74,7 +76,7 @@ use names::Names;
 /// Jaeger's monitoring finds services by the label `service_name`, see
 /// [`service`](Self::service), and has to be told that durations are in seconds. Where
 /// Grafana reads what Tempo generates, take [`legacy_names`](Self::legacy_names).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct SpanMetrics {
     directives: Directives,
@@ -231,6 +233,10 @@ impl Convention for SpanMetrics {
             .label_rule(self.status());
         let open = self.feed(callsite).measure(self.names.in_flight());
         Some(Recipe::new().feed(ended).feed(open))
+    }
+
+    fn is_same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
     }
 
     fn asked(&self) -> Targets {

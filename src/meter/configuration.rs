@@ -1,5 +1,6 @@
 //! What may be changed while a layer measures: conventions and directives.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tracing_core::{LevelFilter, Metadata};
@@ -8,6 +9,7 @@ use tracing_subscriber::filter::Targets;
 use super::span_places::SpanPlaces;
 use crate::convention::{Convention, Recipe};
 use crate::plan::{LabelRules, is_of_interest};
+use crate::problem::{Location, Problems, Reason};
 
 /// The conventions of a layer, in their order.
 pub(crate) type Conventions = Vec<Arc<dyn Convention>>;
@@ -56,6 +58,7 @@ impl Configuration {
         field_names: &Arc<dyn Convention>,
         metadata: &'static Metadata<'static>,
         rules: &LabelRules,
+        problems: &Problems,
     ) -> Option<Recognised> {
         if !self
             .directives
@@ -66,10 +69,14 @@ impl Configuration {
         let all: Vec<_> = std::iter::once(field_names).chain(&self.added).collect();
         let mut found = Recognised::default();
         for (at, convention) in all.iter().enumerate() {
-            if let Some(recipe) = convention.recognise(metadata) {
+            if let Some(recipe) = guarded(convention, metadata, problems, || {
+                convention.recognise(metadata)
+            }) {
                 found.by.push(Arc::clone(convention));
                 let others = all[..at].iter().chain(&all[at + 1..]);
-                let mut recipe = others.fold(recipe, |it, other| found.amend(other, metadata, it));
+                let mut recipe = others.fold(recipe, |it, other| {
+                    found.amend(other, metadata, it, problems)
+                });
                 convention.name().clone_into(&mut recipe.convention);
                 found.recipes.push(recipe);
             }
@@ -96,14 +103,31 @@ impl Recognised {
         by: &Arc<dyn Convention>,
         metadata: &'static Metadata<'static>,
         recipe: Recipe,
+        problems: &Problems,
     ) -> Recipe {
         let before = recipe.clone();
-        let amended = by.amend(metadata, recipe);
+        let amended = guarded(by, metadata, problems, || Some(by.amend(metadata, recipe)));
+        let amended = amended.unwrap_or_else(|| before.clone());
         if amended != before {
             self.by.push(Arc::clone(by));
         }
         amended
     }
+}
+
+/// What a convention says of a callsite. If it panics it says nothing, and is listed.
+pub(super) fn guarded(
+    convention: &Arc<dyn Convention>,
+    metadata: &'static Metadata<'static>,
+    problems: &Problems,
+    ask: impl FnOnce() -> Option<Recipe>,
+) -> Option<Recipe> {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+        let (name, location) = (convention.name(), Location::of(metadata));
+        let detail = || format!("the convention panicked at `{}`", metadata.name());
+        problems.list(Reason::ConventionPanicked, name, location, detail);
+        None
+    })
 }
 
 fn are_same(some: &Conventions, others: &Conventions) -> bool {

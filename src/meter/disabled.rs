@@ -3,9 +3,9 @@
 use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
-use super::configuration::Configuration;
+use super::configuration::{Configuration, guarded};
 use crate::no_poison::NoPoison;
-use crate::problem::{Location, Problem, Reason};
+use crate::problem::{Location, Problem, Problems, Reason};
 
 /// What the current configuration disables, as far as it is known.
 #[derive(Default)]
@@ -47,7 +47,11 @@ impl Configuration {
     }
 
     /// A callsite, if a convention was asked for it.
-    pub(super) fn disabled_callsite(&self, metadata: &'static Metadata<'static>) -> Vec<Problem> {
+    pub(super) fn disabled_callsite(
+        &self,
+        metadata: &'static Metadata<'static>,
+        problems: &Problems,
+    ) -> Vec<Problem> {
         let (target, level) = (metadata.target(), metadata.level());
         if self.directives.would_enable(target, level) {
             return Vec::new();
@@ -56,7 +60,11 @@ impl Configuration {
             .added
             .iter()
             .filter(|it| it.asked().would_enable(target, level));
-        let recipes = asked.filter_map(|convention| convention.recognise(metadata));
+        let recipes = asked.filter_map(|convention| {
+            guarded(convention, metadata, problems, || {
+                convention.recognise(metadata)
+            })
+        });
         let listed = recipes.filter_map(|recipe| {
             let metric = &recipe.measures().next()?.metric;
             let detail = format!("the layer's directives disable {target}={level}");

@@ -29,7 +29,7 @@ impl Meter {
     }
 
     fn note_disabled(&self, by: &Arc<Configuration>, metadata: &'static Metadata<'static>) {
-        let problems = by.disabled_callsite(metadata);
+        let problems = by.disabled_callsite(metadata, self.catalog.problems());
         let current = self.configuration.lock();
         if !self.is_inert && Arc::ptr_eq(&current, by) {
             self.disabled.add(problems);
@@ -45,7 +45,8 @@ impl Meter {
         if self.is_inert || metadata.target().starts_with("opentelemetry") {
             return None;
         }
-        let found = configuration.recognise(&self.field_names, metadata, &self.rules);
+        let problems = self.catalog.problems();
+        let found = configuration.recognise(&self.field_names, metadata, &self.rules, problems);
         let is_for_outcomes = match &found {
             _ if metadata.is_event() => CodePlace::of_failed_span(metadata).is_some(),
             Some(found) if found.has_outcome() => {

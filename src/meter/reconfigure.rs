@@ -98,7 +98,9 @@ mod tests {
     use super::*;
     use crate::boundaries::Boundaries;
     use crate::catalog::Catalog;
-    use crate::convention::{Feed, LabelRule, Measure, Recipe};
+    use crate::convention::{
+        Feed, LabelRule, LogEmissions, Measure, Recipe, Rules, SemanticConventions, SpanMetrics,
+    };
     use crate::plan::LabelRules;
     use crate::problem::Problems;
     use crate::sink::{MemorySink, Sinks};
@@ -205,6 +207,28 @@ mod tests {
             vec![Arc::new(Counts(["these", "those", "others"][time % 3]))]
         };
         assert_eq!(plans((0..TIMES).map(one)), 3);
+    }
+
+    #[test]
+    fn nor_do_the_shipped_conventions_that_say_the_same() {
+        let shipped = || -> [Arc<dyn Convention>; 4] {
+            [
+                Arc::new(SemanticConventions::new()),
+                Arc::new(SpanMetrics::new("info").expect("it is a directive")),
+                Arc::new(Rules::shipped()),
+                Arc::new(LogEmissions::new()),
+            ]
+        };
+        for (one, other) in shipped().into_iter().zip(shipped()) {
+            assert!(one.is_same(&*other as &dyn Any), "{}", one.name());
+        }
+        let others: [Arc<dyn Convention>; 2] = [
+            Arc::new(SemanticConventions::new().known_methods(["GET"])),
+            Arc::new(SpanMetrics::new("debug").expect("it is a directive")),
+        ];
+        for (one, other) in shipped().into_iter().zip(others) {
+            assert!(!one.is_same(&*other as &dyn Any), "{}", one.name());
+        }
     }
 
     #[test]

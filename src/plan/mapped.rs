@@ -1,7 +1,8 @@
 //! Values that are mapped before a route is looked for.
 //!
-//! There may be no bound to values that a map leads to a few others. So they never make a
-//! route: what was recorded is mapped where it has none, and goes the way of the few.
+//! There may be no bound to values that a map leads to a few others. Of those that it leads to
+//! one way, some get ways of their own; what is recorded beyond that is mapped each time, and
+//! goes the way of the few.
 
 use super::Plan;
 use super::route::{Route, RoutePosition};
@@ -46,7 +47,7 @@ impl MappedSlots {
 }
 
 impl Plan {
-    /// The route of what was recorded, which is mapped if there is none.
+    /// The route of what was recorded, which may be mapped if there is none.
     #[inline(always)]
     pub(crate) fn locate(&self, labels: &mut LabelBuf) -> Option<(RoutePosition, &Route)> {
         let found = self.routes.find(labels.key());
@@ -62,7 +63,21 @@ impl Plan {
             let map = self.mapped.map_of(slot)?;
             Some(|value: &LabelValue| map.apply(value))
         };
-        *labels = labels.mapped(map_of, self.fields.label_limit);
-        self.routes.find(labels.key())
+        let mapped = labels.mapped(map_of, self.fields.label_limit);
+        if mapped.as_words() == labels.as_words() {
+            return None;
+        }
+        let found = self.routes.find(mapped.key());
+        if found.is_some_and(|(_, route)| route.takes_unmapped() && self.has_room_unmapped()) {
+            // This one gets a way as it is, and is not mapped again.
+            return None;
+        }
+        *labels = mapped;
+        found
+    }
+
+    /// Other ways need room, too.
+    fn has_room_unmapped(&self) -> bool {
+        self.routes.len() < self.most_ways / 2
     }
 }

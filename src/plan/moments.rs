@@ -148,6 +148,7 @@ impl Plan {
         held: &Held,
         catalog: &Catalog,
     ) {
+        self.locate(labels);
         let early = labels.clone();
         labels.set(
             OUTCOME,

@@ -1,5 +1,6 @@
 //! The way from label values to series, remembered.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
@@ -36,7 +37,12 @@ pub(crate) struct Ends {
     of_measures: OneOrMore<End>,
     /// The routes of the same labels with each of the outcomes.
     with_outcome: OnceLock<Box<[OnceLock<RoutePosition>; Outcome::COUNT]>>,
+    /// How often values that a map leads here were given a way of their own.
+    unmapped: AtomicU8,
 }
+
+/// As many statuses as a class has, and more.
+const MOST_UNMAPPED: u8 = 16;
 
 /// Where one measure leads.
 #[derive(Default)]
@@ -59,6 +65,10 @@ impl Routes {
     #[inline(always)]
     pub(super) fn find(&self, key: LabelKey<'_>) -> Option<(RoutePosition, &Route)> {
         self.map.get(key.hash, |known| is_same(known, key.words))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
     }
 
     #[inline(always)]
@@ -85,6 +95,7 @@ impl Routes {
         Ends {
             of_measures: OneOrMore::new(self.measures, End::default),
             with_outcome: OnceLock::new(),
+            unmapped: AtomicU8::new(0),
         }
     }
 }
@@ -106,6 +117,13 @@ impl Route {
     #[inline(always)]
     pub(super) fn series(&self, measure: u8) -> Option<&Arc<Series>> {
         self.end(measure)?.series.get()?.as_ref()
+    }
+
+    /// Whether one more of the values that a map leads here may have a way of its own.
+    pub(super) fn takes_unmapped(&self) -> bool {
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        let one_more = |count: u8| (count < MOST_UNMAPPED).then_some(count + 1);
+        self.value.unmapped.fetch_update(set, get, one_more).is_ok()
     }
 
     /// Whether it is known where it leads.

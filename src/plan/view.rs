@@ -111,6 +111,11 @@ impl View {
 }
 
 impl ViewedSource {
+    /// Whether it maps the value that another source gives as it is.
+    pub(super) fn maps_what_is_in(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Map(mapped, _), Self::Slot(slot)) if mapped == slot)
+    }
+
     /// Sets the label at a place, if there is a value. Whether there is. Only a map may
     /// allocate.
     fn read(&self, words: &[u64], at: u8, labels: &mut LabelBuf, limit: usize) -> bool {
@@ -170,6 +175,8 @@ fn is_equal(wanted: &LabelValue, value: &Value<'_>) -> bool {
         (LabelValue::Bool(wanted), Value::Bool(it)) => wanted == it,
         (LabelValue::I64(wanted), Value::I64(number)) => wanted == number,
         (LabelValue::I64(wanted), Value::U64(number)) => u64::try_from(*wanted) == Ok(*number),
+        (LabelValue::I64(wanted), Value::I128(number)) => i128::from(*wanted) == *number,
+        (LabelValue::I64(wanted), Value::U128(number)) => u128::try_from(*wanted) == Ok(*number),
         (LabelValue::F64(wanted), _) => number_of(value) == Some(*wanted),
         _ => false,
     }

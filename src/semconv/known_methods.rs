@@ -10,7 +10,7 @@ pub(crate) const KNOWN: [&str; 10] = [
 ];
 
 /// The methods that spans and metrics may name: there is no bound to what clients send.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KnownMethods(Option<Arc<[String]>>);
 
 impl KnownMethods {

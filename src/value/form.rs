@@ -36,7 +36,10 @@ impl ValueForm {
     pub(crate) fn measurement(self, kind: Kind, value: &Value<'_>) -> Result<f64, Reason> {
         let number = match (self.text, value) {
             (Some(form), Value::Str(_) | Value::Text(_)) => {
-                let parsed = form.parse(&format_cut(value, MAX_TEXT));
+                // One byte more shows that it is longer.
+                let text = format_cut(value, MAX_TEXT + 1);
+                let text = Some(text).filter(|text| text.len() <= MAX_TEXT);
+                let parsed = text.and_then(|text| form.parse(&text));
                 parsed.ok_or(Reason::NotANumber)?
             }
             // Of either sign: the scale may turn it.
@@ -113,6 +116,21 @@ mod tests {
         for text in ["", " ", "5", "ms", "-1s", "1 fortnight", "1..5s", "1s x"] {
             assert_eq!(seconds(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_no_number() {
+        let form = ValueForm {
+            text: Some(TextValue::Duration),
+            scale: 1.0,
+        };
+        let measured = |blanks: usize| {
+            let text = format!("{}1500ms", " ".repeat(blanks));
+            form.measurement(Kind::Histogram, &Value::Str(&text))
+        };
+        assert_eq!(measured(MAX_TEXT - 6), Ok(1.5));
+        // Cut, it would be 1500 minutes.
+        assert_eq!(measured(MAX_TEXT - 5), Err(Reason::NotANumber));
     }
 
     #[test]

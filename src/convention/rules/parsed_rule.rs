@@ -6,7 +6,9 @@ use super::amendment::Amendment;
 use super::rule::Rule;
 use super::rule_label::ParsedLabel;
 use super::selector::{CallsiteKind, Selector, TargetPath};
-use crate::convention::{Condition, Feed, LabelRule, Measure, OutcomeRule, Recipe, Source, Test};
+use crate::convention::{
+    Condition, Feed, LabelRule, Measure, OutcomeRule, Recipe, Source, Test, TextValue,
+};
 use crate::instrument::{MetricName, Unit};
 
 /// A rule that is valid.
@@ -152,7 +154,15 @@ pub(super) fn check_measure(measure: &Measure) -> Result<(), String> {
     if let Some(unit) = &measure.unit {
         Unit::parse(unit).map_err(|invalid| error(&format!("the unit `{unit}`: {}", invalid.0)))?;
     }
+    let is_other_unit = measure.unit.as_ref().is_some_and(|unit| unit != "s");
     match &measure.source {
+        Source::Duration if is_other_unit => Err(error("durations are in `s`")),
+        Source::Field(field, _) | Source::FieldAtClose(field, _)
+            if field.form.text == Some(TextValue::Duration)
+                && (is_other_unit || field.form.scale.to_bits() != 1.0_f64.to_bits()) =>
+        {
+            Err(error("a text that is a duration is measured in `s`"))
+        }
         Source::Field(field, _) | Source::FieldAtClose(field, _)
             if !(field.form.scale.is_finite() && field.form.scale > 0.0) =>
         {

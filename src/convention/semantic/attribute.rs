@@ -1,7 +1,9 @@
 //! The attributes of metrics, as the model has them.
 
+use std::any::Any;
+
 use super::{OptIn, SemanticConventions};
-use crate::convention::LabelRule;
+use crate::convention::{LabelRule, MapValue};
 use crate::labels::LabelValue;
 use crate::semconv::{KnownMethods, OTHER};
 
@@ -74,12 +76,22 @@ impl Attribute {
 ///
 /// One rule for all feeds of a callsite: methods that are mapped alike everywhere make no ways.
 pub(super) fn method(known: KnownMethods) -> LabelRule {
-    let name = move |method: &LabelValue| {
-        let method = str(method).unwrap_or(OTHER);
-        Some(known.name(method).into())
-    };
     let key = Attribute::METHOD.key;
-    LabelRule::new(key).map(key, name)
+    LabelRule::new(key).map_by(key, Method(known))
+}
+
+#[derive(PartialEq)]
+struct Method(KnownMethods);
+
+impl MapValue for Method {
+    fn map(&self, method: &LabelValue) -> Option<LabelValue> {
+        let method = str(method).unwrap_or(OTHER);
+        Some(self.0.name(method).into())
+    }
+
+    fn is_same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
 }
 
 /// `error.type`: what was recorded, else what the status says, else that there is an error.

@@ -6,7 +6,7 @@ use tracing_subscriber::filter::Targets;
 use crate::error::{BuildError, ErrorKind};
 
 /// One directive at least.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Directives(Vec<Directive>);
 
 /// `target[span]=level`

@@ -2,7 +2,7 @@
 
 use crate::convention::Measure;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Names {
     calls: &'static str,
     duration: &'static str,

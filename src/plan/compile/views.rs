@@ -22,9 +22,13 @@ pub(super) fn view(
         label_of(&rule.key, &mut viewed).sources = sources(&rule.sources, slots);
     }
     for (key, sources) in inherited.iter().filter(|_| !feed.is_exact) {
-        label_of(key, &mut viewed)
-            .sources
-            .extend_from_slice(sources);
+        let own = &mut label_of(key, &mut viewed).sources;
+        for source in sources {
+            // A map decides alone what its field says.
+            if !own.iter().any(|own| own.maps_what_is_in(source)) {
+                own.push(source.clone());
+            }
+        }
     }
     if let OutcomeRule {
         key: Some(key),
