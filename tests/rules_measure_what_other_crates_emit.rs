@@ -492,18 +492,6 @@ fn a_rule_that_is_not_valid_is_refused_with_its_name_and_the_reason() {
             "the label `a`: the range `2..1` has no number",
         ),
         (
-            Rule::spans("spans").measure(Measure::duration("a").unit("ms")),
-            "the metric `a`: durations are in `s`",
-        ),
-        (
-            events().measure(field("a").parse(TextValue::Duration).unit("ms")),
-            "the metric `a`: a text that is a duration is measured in `s`",
-        ),
-        (
-            events().measure(field("a").parse(TextValue::Duration).scale(0.001)),
-            "the metric `a`: a text that is a duration is measured in `s`",
-        ),
-        (
             events().drop("a b"),
             "the metric `a b`: it holds something else than ASCII letters, digits, `_`, `.`, `-` and `/`",
         ),
@@ -524,6 +512,26 @@ fn a_rule_that_is_not_valid_is_refused_with_its_name_and_the_reason() {
         let text = error.to_string();
         assert!(text.ends_with(why), "{text}");
         assert!(text.starts_with("invalid rule `"), "{text}");
+    }
+}
+
+#[test]
+fn durations_have_one_unit() {
+    let text = Measure::field(Kind::Histogram, "a", "b").parse(TextValue::Duration);
+    for (measure, why) in [
+        (Measure::duration("a").unit("ms"), "durations are in `s`"),
+        (
+            text.clone().unit("ms"),
+            "a text that is a duration is measured in `s`",
+        ),
+        (
+            text.scale(0.001),
+            "a text that is a duration is measured in `s`",
+        ),
+    ] {
+        let rule = Rule::spans("rule").measure(measure);
+        let error = Rules::new().rule(rule).expect_err(why);
+        assert!(error.to_string().ends_with(why), "{error}");
     }
 }
 
