@@ -38,7 +38,7 @@ late_label/measured                span/late_label/ours         span/measured/ou
 semantic_request/fields            request/semantic/ours        request/fields/ours             1.25
 request_after_unknown_methods/known request/after_unknown_methods/ours request/semantic/ours    1.10
 unknown_method/known               request/unknown_method/ours  request/semantic/ours           2.50
-plain_request/no_op                request/plain/no_op_and_ours request/plain/no_op                +8
+plain_request/no_op                request/plain/no_op_and_ours request/plain/no_op                +12
 span_by_directive/fields           span/by_directive/ours       span/same_by_fields/ours        1.10
 ";
 
