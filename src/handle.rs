@@ -126,7 +126,7 @@ impl MeterHandle {
     /// Other layers are asked anew which callsites they want, on another thread, while this
     /// one waits up to a second: where they need a lock that this thread holds, inside of
     /// `reload`, say, they are heard a little later. A subscriber in a `Box` or an `Arc` has to
-    /// be the default one here, or callsites that nobody wanted before stay disabled. If the
+    /// be the default one here, or callsites that no layer wanted before stay disabled. If the
     /// layer is gone there is nothing to change.
     ///
     /// # Errors

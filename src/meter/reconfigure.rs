@@ -21,7 +21,7 @@ impl Meter {
     /// Measures by other directives and conventions from now on. What is open stays as it
     /// was opened.
     ///
-    /// Whoever else changes something at the same time is not overwritten: `edit` is called
+    /// What another thread changes at the same time is not overwritten: `edit` is called
     /// again then.
     pub(crate) fn reconfigure(&self, directives: &Directives, edit: impl Fn(&mut Conventions)) {
         while self.try_to_reconfigure(directives, &edit).is_err() {}

@@ -119,7 +119,7 @@ impl Route {
         self.end(measure)?.series.get()?.as_ref()
     }
 
-    /// Whether one more of the values that a map leads here may have a way of its own.
+    /// Whether one more of the values that a map leads here may have its own way.
     pub(super) fn takes_unmapped(&self) -> bool {
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         let one_more = |count: u8| (count < MOST_UNMAPPED).then_some(count + 1);

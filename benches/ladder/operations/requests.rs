@@ -52,7 +52,7 @@ pub(crate) const REQUEST: Operation = Operation::new(
     SEMANTIC,
 );
 
-/// The same, which nobody measures.
+/// The same, which is not measured.
 pub(crate) const PLAIN_REQUEST: Operation = Operation::new(REQUEST.run, &[]);
 
 pub(crate) const FAILED_REQUEST: Operation = Operation::new(
@@ -100,7 +100,7 @@ pub(crate) const REQUESTS_ON_TWO_THREADS: Operation = Operation {
     ..REQUEST
 };
 
-/// Each has a method that nobody knows, of more than are remembered.
+/// Each has an unknown method, of more than are remembered.
 pub(crate) const REQUEST_OF_UNKNOWN_METHOD: Operation = Operation {
     warm_up: 20_000,
     ..Operation::new(
