@@ -12,7 +12,7 @@ use std::process::Command;
 
 use addresses::{own_address, own_port};
 
-/// Runs in a process of its own, because `setup` is that of a process.
+/// Runs in another process, because a process is set up once.
 #[tokio::test]
 async fn the_program() -> unannotated::Result<()> {
     match env::var_os("PROGRAM") {

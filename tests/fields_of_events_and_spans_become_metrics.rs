@@ -245,6 +245,26 @@ fn a_label_that_is_recorded_late_counts_from_then_on_but_not_for_what_is_in_flig
 }
 
 #[test]
+fn a_label_that_is_recorded_late_takes_no_inherited_one_away() {
+    let measured = measure_with(
+        |builder| builder.inherited_labels(["tenant"]),
+        || {
+            let find = || {
+                let span = info_span!("find", calls.find = Empty, label.result = Empty);
+                span.record("label.result", "found");
+            };
+            (0..3).for_each(|_| find());
+            let _request = info_span!("request", tenant = "acme").entered();
+            (0..3).for_each(|_| find());
+        },
+    );
+    let outside = [("result", "found"), ("outcome", "ok")];
+    let inside = [("result", "found"), ("outcome", "ok"), ("tenant", "acme")];
+    assert_eq!(measured.value("find", &outside), Some(3.0));
+    assert_eq!(measured.value("find", &inside), Some(3.0));
+}
+
+#[test]
 fn two_threads_may_record_a_label_each_on_one_span() {
     const SPANS: u32 = 5_000;
     let measured = measure(|| {

@@ -1,5 +1,5 @@
 //! The rules for `sqlx` and the real crate, on `SQLite` in memory. It executes statements on
-//! threads of its own: hence a process for this file, with one subscriber for all threads.
+//! its threads: hence a process for this file, with one subscriber for all threads.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

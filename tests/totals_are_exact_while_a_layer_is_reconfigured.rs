@@ -20,7 +20,7 @@ const TIMES: usize = 1000;
 const OPEN: usize = 16;
 const WORKERS: u64 = 2;
 
-/// Counts what happens in one target, under names of its own.
+/// Counts what happens in one target, under its own names.
 struct Counts(&'static str);
 
 impl Convention for Counts {

@@ -10,8 +10,9 @@ use crate::labels::LabelValue;
 
 /// Where a label's value comes from: the first of some sources that has one.
 ///
-/// Rules are asked when a series is seen for the first time, or is over its limit: not
-/// on the way to a known series.
+/// Rules are asked when a set of values is seen for the first time, or is over the limit: not
+/// on the way to a known series. Of the values that a map leads to the same place sixteen are
+/// remembered; it is asked about each further one.
 ///
 /// ```
 /// use tracing_meter::{LabelRule, LabelValue};
