@@ -2,7 +2,7 @@
 
 use tracing_core::Metadata;
 
-use crate::once_map::{Entry, OnceMap, Position};
+use crate::sync::once_map::{Entry, OnceMap, Position};
 
 /// One value for each callsite, made when it is first asked for.
 ///

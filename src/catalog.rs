@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::boundaries::Boundaries;
-use crate::gatherer::Gatherer;
 use crate::instrument::{Instrument, InvalidName, InvalidUnit, MetricName, Unit};
 use crate::kind::Kind;
 use crate::labels::{LabelBuf, LabelNames, LabelSet, Seed};
-use crate::no_poison::NoPoison;
+use crate::pending::Pending;
 use crate::problem::{Location, Problems, Reason, Tally};
 use crate::series::{Admitted, Series, SeriesSet};
 use crate::sink::Sinks;
+use crate::sync::Mutex;
 use crate::value::Value;
 
 mod docs;
@@ -28,7 +28,7 @@ pub(crate) struct Catalog {
     series_cap: usize,
     problems: Arc<Problems>,
     docs: Docs,
-    metrics: NoPoison<Metrics>,
+    metrics: Mutex<Metrics>,
     own: Option<OwnMetrics>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Metric {
     /// its unit and help may still come.
     instrument: OnceLock<Result<Arc<Instrument>, Arc<Tally>>>,
     series: SeriesSet,
-    label_keys: NoPoison<BTreeSet<Arc<str>>>,
+    label_keys: Mutex<BTreeSet<Arc<str>>>,
     /// Where what goes to the overflow series is counted, once it does.
     overflowed: OnceLock<Overflowed>,
     /// Where its series are counted, once it has one.
@@ -85,13 +85,13 @@ impl Catalog {
             series_cap,
             problems,
             docs: Docs::default(),
-            metrics: NoPoison::default(),
+            metrics: Mutex::default(),
             own: None,
         }
     }
 
-    pub(crate) fn gatherer(&self) -> &Arc<Gatherer> {
-        self.sinks.gatherer()
+    pub(crate) fn pending(&self) -> &Arc<Pending> {
+        self.sinks.pending()
     }
 
     pub(crate) fn with_own_metrics(mut self) -> Self {
@@ -347,7 +347,7 @@ impl Metric {
             location,
             instrument: OnceLock::new(),
             series,
-            label_keys: NoPoison::default(),
+            label_keys: Mutex::default(),
             overflowed: OnceLock::new(),
             series_count: OnceLock::new(),
         }

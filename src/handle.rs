@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
+use crate::callsites::{Callsites, Disabled};
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::error::BuildError;
-use crate::meter::{Disabled, Meter};
 use crate::problem::Problem;
 use crate::reconfiguration::Reconfiguration;
 use crate::silence::Silence;
@@ -41,16 +41,16 @@ pub struct MeterHandle {
     catalog: Arc<Catalog>,
     silence: Silence,
     disabled: Arc<Disabled>,
-    meter: Weak<Meter>,
+    callsites: Weak<Callsites>,
 }
 
 impl MeterHandle {
-    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
+    pub(crate) fn new(callsites: &Arc<Callsites>) -> Self {
         Self {
-            catalog: Arc::clone(&meter.catalog),
-            silence: Silence::new(meter),
-            disabled: Arc::clone(&meter.disabled),
-            meter: Arc::downgrade(meter),
+            catalog: Arc::clone(&callsites.catalog),
+            silence: Silence::new(callsites),
+            disabled: Arc::clone(&callsites.disabled),
+            callsites: Arc::downgrade(callsites),
         }
     }
 
@@ -134,8 +134,8 @@ impl MeterHandle {
     /// If directives are not valid. Nothing has changed then, and the error names which.
     pub fn reconfigure(&self, new: Reconfiguration) -> Result<(), BuildError> {
         let (directives, edit) = new.parse()?;
-        if let Some(meter) = self.meter.upgrade() {
-            meter.reconfigure(&directives, edit);
+        if let Some(callsites) = self.callsites.upgrade() {
+            callsites.reconfigure(&directives, edit);
         }
         Ok(())
     }

@@ -10,18 +10,18 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
+use crate::callsites::{Anybody, Callsites};
 use crate::handle::MeterHandle;
-use crate::meter::{Anybody, Meter};
 use crate::reentrancy::is_inside_a_sink;
 
 mod builder;
-mod debts;
 pub(crate) mod directives;
 mod filter;
 mod filter_ids;
 mod inheritance;
 mod open_span;
-mod others;
+mod other_layers;
+mod pending_closes;
 mod span_table;
 mod spans;
 
@@ -53,27 +53,27 @@ pub struct MeterLayer<S> {
     /// Whether the subscriber gave the filter its id. A layer that `reload`
     /// puts in place later gets none, and must not use the filter.
     has_filter_id: bool,
-    meter: Arc<Meter>,
+    callsites: Arc<Callsites>,
     spans: Spans,
 }
 
 impl<S> MeterLayer<S> {
-    fn new(meter: Meter) -> Self {
-        let meter = Arc::new(meter);
-        let filter = CallsiteFilter::new(Arc::clone(&meter));
+    fn new(callsites: Callsites) -> Self {
+        let callsites = Arc::new(callsites);
+        let filter = CallsiteFilter::new(Arc::clone(&callsites));
         Self {
             filtered: Filtered::new(NoLayer, filter),
             is_filter: gives_filter_ids::<S>(),
             has_filter_id: false,
-            spans: Spans::new(Arc::clone(&meter)),
-            meter,
+            spans: Spans::new(Arc::clone(&callsites)),
+            callsites,
         }
     }
 
     /// A view of what the layer measures, for whoever operates the program.
     #[must_use]
     pub fn handle(&self) -> MeterHandle {
-        MeterHandle::new(&self.meter)
+        MeterHandle::new(&self.callsites)
     }
 }
 
@@ -82,7 +82,7 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        self.meter.home.set(subscriber);
+        self.callsites.own_subscriber.set(subscriber);
         // Not to get an answer: to be asked, if we can be.
         let _ = subscriber.is::<Reachable>();
         if !self.is_filter && !subscriber.is::<Registry>() {
@@ -118,7 +118,7 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if let Some(plan) = self.meter.plan(attrs.metadata()) {
+        if let Some(plan) = self.callsites.plan(attrs.metadata()) {
             self.spans.open(plan, attrs, id, &ctx);
         }
     }
@@ -128,17 +128,17 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        self.spans.debts.pay_outside_a_sink();
-        let Some((_, plan)) = self.meter.plan(event.metadata()) else {
+        self.spans.pending_closes.settle_outside_a_sink();
+        let Some((_, plan)) = self.callsites.plan(event.metadata()) else {
             return;
         };
         if is_inside_a_sink() {
-            return self.meter.reject_reentrant(plan);
+            return self.callsites.reject_reentrant(plan);
         }
         if let Some(place) = plan.fails {
             self.spans.fail_span_of(event, place, &ctx);
         }
-        self.meter.event(plan, event, |labels| {
+        self.callsites.event(plan, event, |labels| {
             self.spans.inherit_into_event(plan, event, &ctx, labels);
         });
     }
@@ -168,7 +168,7 @@ where
             return None;
         }
         if id == TypeId::of::<Anybody>() {
-            self.meter.home.answer();
+            self.callsites.own_subscriber.answer();
             return None;
         }
         if !self.is_filter {

@@ -112,12 +112,12 @@
 
 mod boundaries;
 mod callsite_map;
+mod callsites;
 mod catalog;
 mod clock;
 mod convention;
 mod cut;
 mod error;
-mod gatherer;
 mod handle;
 #[cfg(feature = "http")]
 pub mod http;
@@ -125,10 +125,7 @@ mod instrument;
 mod kind;
 mod labels;
 mod layer;
-mod meter;
-mod no_poison;
-mod once_map;
-mod one_or_more;
+mod pending;
 mod plan;
 mod problem;
 mod prometheus_name;
@@ -136,14 +133,14 @@ mod prometheus_name;
 pub mod propagation;
 mod reconfiguration;
 mod reentrancy;
-mod segmented;
+mod registry_id;
 mod semconv;
 mod series;
 #[cfg(feature = "setup")]
 pub mod setup;
 mod silence;
 mod sink;
-mod span_place;
+mod sync;
 mod value;
 
 pub use boundaries::Boundaries;
@@ -154,12 +151,12 @@ pub use convention::{
     ValueUnit,
 };
 pub use error::BuildError;
-pub use gatherer::HandOver;
 pub use handle::MeterHandle;
 pub use instrument::Instrument;
 pub use kind::Kind;
 pub use labels::{Label, LabelValue, Labels};
 pub use layer::{MeterLayer, MeterLayerBuilder};
+pub use pending::Flusher;
 pub use problem::{Location, Problem, Reason};
 pub use reconfiguration::Reconfiguration;
 #[cfg(feature = "metrics")]

@@ -4,28 +4,28 @@ use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Catalog, Metric};
 use crate::convention::{Reading, Says};
-use crate::gatherer::Gatherer;
 use crate::labels::{LabelBuf, LabelKey};
+use crate::pending::Pending;
 use crate::problem::{Location, Reason, Tally};
 use crate::series::Series;
 
 mod admission;
-mod code_place;
+mod binding;
 mod compile;
 mod fields;
 mod mapped;
 mod moments;
-mod route;
+mod source_location;
 mod view;
 
-pub(crate) use code_place::CodePlace;
+use binding::Bindings;
+pub(crate) use binding::{Binding, BindingPosition};
 pub(crate) use compile::{LabelRules, compile, is_of_interest};
 pub(crate) use fields::{FieldPlan, Held, Recorded};
 use fields::{Rare, Rejected};
 use mapped::MappedSlots;
 pub(crate) use moments::{InFlight, KeptSeries, Moments, Outcome};
-use route::Routes;
-pub(crate) use route::{Route, RoutePosition};
+pub(crate) use source_location::SourceLocation;
 use view::View;
 
 /// Everything there is to know about a callsite, so that measuring it compares
@@ -45,13 +45,13 @@ pub(crate) struct Plan {
     measures: Box<[PlannedMeasure]>,
     pub(crate) moments: Moments,
     /// Where it stands in the source.
-    pub(crate) place: Option<CodePlace>,
+    pub(crate) place: Option<SourceLocation>,
     /// The place of the span that failed if this event happens.
-    pub(crate) fails: Option<CodePlace>,
-    routes: Routes,
+    pub(crate) fails: Option<SourceLocation>,
+    bindings: Bindings,
     /// How many ways may be remembered to series that another way leads to, too.
     most_ways: usize,
-    gatherer: Arc<Gatherer>,
+    pending: Arc<Pending>,
 }
 
 struct PlannedMeasure {
@@ -76,12 +76,12 @@ struct Inherited {
 impl Plan {
     #[inline(always)]
     pub(crate) fn nothing_recorded(&self) -> Recorded {
-        Recorded::new(self.routes.seed)
+        Recorded::new(self.bindings.seed)
     }
 
     #[inline]
     pub(crate) fn no_labels(&self) -> LabelBuf {
-        LabelBuf::new(self.routes.seed)
+        LabelBuf::new(self.bindings.seed)
     }
 
     /// Records all samples, under labels that may be more than were recorded.
@@ -89,7 +89,7 @@ impl Plan {
     pub(crate) fn measure(
         &self,
         recorded: &Recorded,
-        route: Option<&Route>,
+        binding: Option<&Binding>,
         key: LabelKey<'_>,
         catalog: &Catalog,
     ) {
@@ -105,13 +105,13 @@ impl Plan {
             }
         }
         for (measure, value) in &recorded.samples {
-            self.add(*measure, *value, route, key, catalog);
+            self.add(*measure, *value, binding, key, catalog);
         }
-        self.add_each(&self.moments.happened, 1.0, route, key, catalog);
+        self.add_each(&self.moments.happened, 1.0, binding, key, catalog);
     }
 
     /// Takes over an inherited label, unless a nearer one is there: what is hidden
-    /// must not make another route.
+    /// must not make another binding.
     pub(crate) fn inherit(&self, position: u8, stored: &[u64], from: u8, labels: &mut LabelBuf) {
         let inherited = &self.inherited[usize::from(position)];
         if inherited.is_wanted(labels) {
@@ -140,26 +140,26 @@ impl Plan {
         &self,
         measure: u8,
         value: f64,
-        route: Option<&Route>,
+        binding: Option<&Binding>,
         key: LabelKey<'_>,
         catalog: &Catalog,
     ) {
         let planned = &self.measures[usize::from(measure)];
         let is_added = planned.unit_conflict.get().is_none()
-            && route.is_some_and(|route| self.add_on(route, measure, planned, value));
+            && binding.is_some_and(|binding| self.add_on(binding, measure, planned, value));
         if !is_added {
             self.add_to_admitted(measure, value, key, catalog);
         }
     }
 
-    /// Whether the route leads to a series of this measure.
+    /// Whether the binding leads to a series of this measure.
     #[inline(always)]
-    fn add_on(&self, route: &Route, measure: u8, planned: &PlannedMeasure, value: f64) -> bool {
-        let Some(end) = route.end(measure) else {
+    fn add_on(&self, binding: &Binding, measure: u8, planned: &PlannedMeasure, value: f64) -> bool {
+        let Some(end) = binding.end(measure) else {
             return false;
         };
         if let Some(place) = end.place.get()
-            && self.gatherer.add(*place, value)
+            && self.pending.add(*place, value)
         {
             return true;
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use tracing_core::Metadata;
 
-use crate::no_poison::NoPoison;
+use crate::sync::Mutex;
 
 /// Why measurements were rejected, or what is wrong with a callsite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -246,7 +246,7 @@ impl fmt::Display for Problem {
 
 /// All problems, each once. Their number is bounded by the callsites.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(NoPoison<BTreeMap<Key, Arc<Tally>>>);
+pub(crate) struct Problems(Mutex<BTreeMap<Key, Arc<Tally>>>);
 
 type Key = (Location, Arc<str>, Reason);
 

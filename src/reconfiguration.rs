@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::callsites::{Conventions, Directives};
 use crate::convention::Convention;
 use crate::error::BuildError;
 use crate::layer::directives;
-use crate::meter::{Conventions, Directives};
 
 /// What [`MeterHandle::reconfigure`](crate::MeterHandle::reconfigure) changes. What is not
 /// mentioned stays as it is.

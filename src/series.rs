@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::gatherer::{Collection, Place, Readers, SamplesIndex, SumIndex, Whose};
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
-use crate::no_poison::NoPoison;
+use crate::pending::{Collection, Place, SamplesIndex, SinkSet, SumIndex, Whose};
 use crate::sink::{Handles, Resolved, Sinks};
+use crate::sync::Mutex;
 
 mod set;
 
@@ -38,18 +38,18 @@ pub(crate) struct Series {
     /// The collection after which the sinks were called last. What waits is not in it.
     measured_after: AtomicU32,
     /// Set once it is hot; to nothing, if there was no place left.
-    gathered: OnceLock<Option<Gathered>>,
+    buffered: OnceLock<Option<Buffered>>,
     risen_from: Level,
     fallen_from: Level,
 }
 
-/// What is gathered of a hot series.
-struct Gathered {
+/// What is buffered of a hot series.
+struct Buffered {
     place: Place,
     /// The sinks that wait for it. The others are called each time.
-    readers: Readers,
+    readers: SinkSet,
     by_all: bool,
-    handed_over: NoPoison<f64>,
+    flushed: Mutex<f64>,
 }
 
 impl Series {
@@ -63,7 +63,7 @@ impl Series {
             handles: sinks.no_handles(),
             uses: AtomicU32::new(0),
             measured_after: AtomicU32::new(0),
-            gathered: OnceLock::new(),
+            buffered: OnceLock::new(),
             risen_from: Level::default(),
             fallen_from: Level::default(),
         })
@@ -71,44 +71,44 @@ impl Series {
 
     #[inline(always)]
     pub(crate) fn record(&self, value: f64) {
-        let Some(Some(gathered)) = self.gathered.get() else {
+        let Some(Some(buffered)) = self.buffered.get() else {
             self.record_now(value, |_| true);
             return self.warm_up();
         };
-        if !self.sinks.gatherer().add(gathered.place, value) {
-            self.make_room(gathered);
+        if !self.sinks.pending().add(buffered.place, value) {
+            self.make_room(buffered);
             self.record_now(value, |_| true);
             self.note_collection();
-        } else if !gathered.by_all {
-            self.record_now(value, |sink| !gathered.readers.contain(sink));
+        } else if !buffered.by_all {
+            self.record_now(value, |sink| !buffered.readers.contain(sink));
         }
     }
 
     /// A place where measurements wait for every sink.
     #[inline]
     pub(crate) fn place(&self) -> Option<Place> {
-        let gathered = self.gathered.get()?.as_ref()?;
-        gathered.by_all.then_some(gathered.place)
+        let buffered = self.buffered.get()?.as_ref()?;
+        buffered.by_all.then_some(buffered.place)
     }
 
-    /// Brings the sinks what was gathered since the last time.
-    pub(crate) fn hand_over(&self) {
-        let Some(Some(gathered)) = self.gathered.get() else {
+    /// Brings the sinks what was buffered since the last time.
+    pub(crate) fn flush(&self) {
+        let Some(Some(buffered)) = self.buffered.get() else {
             return;
         };
         // Held until it is recorded: of two threads that hand over, the later one
-        // may have to take back what the earlier one adds. The handles are quiet.
-        let mut handed_over = gathered.handed_over.lock();
-        match gathered.place {
+        // may have to take back what the earlier one adds. The handles need no guard.
+        let mut flushed = buffered.flushed.lock();
+        match buffered.place {
             Place::Counter { added } => {
-                let sum = self.sinks.gatherer().sum(added);
-                self.record_due(gathered, &mut handed_over, sum);
+                let sum = self.sinks.pending().sum(added);
+                self.record_due(buffered, &mut flushed, sum);
             }
             Place::UpDownCounter { added, taken_back } => {
                 let level = self.level(added, taken_back);
-                self.record_due(gathered, &mut handed_over, level);
+                self.record_due(buffered, &mut flushed, level);
             }
-            Place::Histogram(at) => self.drain(gathered, at, Whose::All),
+            Place::Histogram(at) => self.drain(buffered, at, Whose::All),
         }
     }
 
@@ -116,7 +116,7 @@ impl Series {
     /// is never seen before that. If it has grown meanwhile, there may be any number of
     /// others whose beginning was seen and whose end was not.
     fn level(&self, added: SumIndex, taken_back: SumIndex) -> f64 {
-        let sum = |at| self.sinks.gatherer().sum(at);
+        let sum = |at| self.sinks.pending().sum(at);
         let mut before = sum(taken_back);
         for _ in 0..MOST_READINGS {
             let (added, after) = (sum(added), sum(taken_back));
@@ -128,28 +128,28 @@ impl Series {
         sum(added) - before
     }
 
-    fn record_due(&self, gathered: &Gathered, handed_over: &mut f64, sum: f64) {
-        let due = due(sum, *handed_over);
-        *handed_over = sum;
+    fn record_due(&self, buffered: &Buffered, flushed: &mut f64, sum: f64) {
+        let due = due(sum, *flushed);
+        *flushed = sum;
         if let Some(due) = due {
-            self.record_waiting(gathered, due);
+            self.record_waiting(buffered, due);
             self.note_collection();
         }
     }
 
     /// Empties this thread's ring, unless somebody else is at it.
-    fn make_room(&self, gathered: &Gathered) {
-        if let Place::Histogram(at) = gathered.place
-            && let Some(_handed_over) = gathered.handed_over.try_lock()
+    fn make_room(&self, buffered: &Buffered) {
+        if let Place::Histogram(at) = buffered.place
+            && let Some(_handed_over) = buffered.flushed.try_lock()
         {
-            self.drain(gathered, at, Whose::This);
+            self.drain(buffered, at, Whose::This);
         }
     }
 
-    fn drain(&self, gathered: &Gathered, at: SamplesIndex, whose: Whose) {
+    fn drain(&self, buffered: &Buffered, at: SamplesIndex, whose: Whose) {
         let mut has_any = false;
-        self.sinks.gatherer().drain(at, whose, |value| {
-            self.record_waiting(gathered, value);
+        self.sinks.pending().drain(at, whose, |value| {
+            self.record_waiting(buffered, value);
             has_any = true;
         });
         if has_any {
@@ -157,14 +157,14 @@ impl Series {
         }
     }
 
-    fn record_waiting(&self, gathered: &Gathered, value: f64) {
-        self.record_now(value, |sink| gathered.readers.contain(sink));
+    fn record_waiting(&self, buffered: &Buffered, value: f64) {
+        self.record_now(value, |sink| buffered.readers.contain(sink));
     }
 
     /// Not before it is recorded: seen too late it is taken for lost, and not for exported.
     #[inline]
     fn note_collection(&self) {
-        let Collection(now) = self.sinks.gatherer().collection();
+        let Collection(now) = self.sinks.pending().collection();
         if self.measured_after.load(Ordering::Relaxed) != now {
             self.measured_after.store(now, Ordering::Relaxed);
         }
@@ -176,28 +176,28 @@ impl Series {
     }
 
     fn is_waiting(&self) -> bool {
-        let Some(Some(gathered)) = self.gathered.get() else {
+        let Some(Some(buffered)) = self.buffered.get() else {
             return false;
         };
-        let handed_over = gathered.handed_over.lock();
-        match gathered.place {
-            Place::Counter { added } => {
-                due(self.sinks.gatherer().sum(added), *handed_over).is_some()
-            }
+        let flushed = buffered.flushed.lock();
+        match buffered.place {
+            Place::Counter { added } => due(self.sinks.pending().sum(added), *flushed).is_some(),
             Place::UpDownCounter { added, taken_back } => {
-                due(self.level(added, taken_back), *handed_over).is_some()
+                due(self.level(added, taken_back), *flushed).is_some()
             }
-            Place::Histogram(at) => self.sinks.gatherer().holds(at),
+            Place::Histogram(at) => self.sinks.pending().holds(at),
         }
     }
 
     #[inline(always)]
     fn record_now(&self, value: f64, is_meant: impl Fn(usize) -> bool) {
-        self.handles.each(|sink, handle| match handle.get() {
-            _ if !is_meant(sink) => {}
-            Some(handle) if handle.is_quiet() => handle.record(value),
-            _ => self.record_guarded(sink, handle, value),
-        });
+        for (sink, handle) in self.handles.iter().enumerate() {
+            match handle.get() {
+                _ if !is_meant(sink) => {}
+                Some(handle) if !handle.needs_guard() => handle.record(value),
+                _ => self.record_guarded(sink, handle, value),
+            }
+        }
     }
 
     #[inline(never)]
@@ -219,10 +219,10 @@ impl Series {
         };
         if uses < hot {
             self.uses.store(uses + 1, Ordering::Relaxed);
-        } else if self.sinks.gatherer().readers().is_empty() {
+        } else if self.sinks.pending().readers().is_empty() {
             // Without a collection there is none to be told from the next.
             return;
-        } else if self.gathered.get().is_none() {
+        } else if self.buffered.get().is_none() {
             self.gather();
         }
         self.note_collection();
@@ -230,25 +230,25 @@ impl Series {
 
     #[cold]
     fn gather(&self) {
-        let mut readers = self.sinks.gatherer().readers();
+        let mut readers = self.sinks.pending().readers();
         let mut by_all = true;
-        self.handles.each(|sink, handle| {
-            if !handle.get().is_some_and(Resolved::is_quiet) {
+        for (sink, handle) in self.handles.iter().enumerate() {
+            if handle.get().is_none_or(Resolved::needs_guard) {
                 readers.remove(sink);
             }
             by_all &= readers.contain(sink);
-        });
+        }
         if readers.is_empty() {
             return;
         }
         // Of two threads that get here one takes a place: there are not many.
-        self.gathered.get_or_init(|| {
-            let place = self.sinks.gatherer().add_series(&self.this, self.kind)?;
-            Some(Gathered {
+        self.buffered.get_or_init(|| {
+            let place = self.sinks.pending().add_series(&self.this, self.kind)?;
+            Some(Buffered {
                 place,
                 readers,
                 by_all,
-                handed_over: NoPoison::default(),
+                flushed: Mutex::default(),
             })
         });
     }
@@ -268,13 +268,13 @@ impl Series {
 
 impl Drop for Series {
     fn drop(&mut self) {
-        self.hand_over();
+        self.flush();
     }
 }
 
 /// What of a sum was not handed over.
-fn due(sum: f64, handed_over: f64) -> Option<f64> {
-    Some(sum - handed_over).filter(|due| *due != 0.0)
+fn due(sum: f64, flushed: f64) -> Option<f64> {
+    Some(sum - flushed).filter(|due| *due != 0.0)
 }
 
 /// How much higher the first is, finite even between the ends of `f64`.

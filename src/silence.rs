@@ -10,21 +10,21 @@ use tracing_core::metadata::Kind;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, Level, LevelFilter, Metadata, Subscriber};
 
-use crate::meter::Meter;
-use crate::no_poison::NoPoison;
+use crate::callsites::Callsites;
 use crate::problem::{Location, Problem, Reason};
 use crate::reentrancy::is_inside_a_sink;
+use crate::sync::Mutex;
 
 /// What a layer would measure if it saw it.
 #[derive(Clone)]
 pub(crate) struct Silence {
-    meter: Weak<Meter>,
+    callsites: Weak<Callsites>,
 }
 
 impl Silence {
-    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
-        let meter = Arc::downgrade(meter);
-        Self { meter }
+    pub(crate) fn new(callsites: &Arc<Callsites>) -> Self {
+        let callsites = Arc::downgrade(callsites);
+        Self { callsites }
     }
 
     /// The callsites that are silenced now.
@@ -32,16 +32,16 @@ impl Silence {
     /// On another thread: filters leave what they say of a callsite on the thread that
     /// asks, where it would be taken for what they say of the next event.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let Some(meter) = self.meter.upgrade() else {
+        let Some(callsites) = self.callsites.upgrade() else {
             return Vec::new();
         };
-        let Some(subscriber) = meter.home.get() else {
+        let Some(subscriber) = callsites.own_subscriber.get() else {
             return Vec::new();
         };
         if is_inside_a_sink() {
             return Vec::new();
         }
-        let ask = || with_default(&Dispatch::none(), || silenced(&meter, &subscriber));
+        let ask = || with_default(&Dispatch::none(), || silenced(&callsites, &subscriber));
         scope(|scope| {
             let thread = Builder::new().name("tracing-meter-problems".to_owned());
             let asked = thread.spawn_scoped(scope, ask).ok();
@@ -51,13 +51,13 @@ impl Silence {
     }
 }
 
-fn silenced(meter: &Meter, subscriber: &Dispatch) -> Vec<Problem> {
+fn silenced(callsites: &Callsites, subscriber: &Dispatch) -> Vec<Problem> {
     // Per-layer filters say of themselves only: what they refuse is enabled here.
     if subscriber.enabled(&ANY_EVENT) && subscriber.enabled(&ANY_SPAN) {
         return Vec::new();
     }
     let mut problems = Vec::new();
-    let (wanted, of_that_level) = match meter.most_verbose() {
+    let (wanted, of_that_level) = match callsites.most_verbose() {
         LevelFilter::DEBUG => (LevelFilter::DEBUG, &AT_DEBUG),
         // What it is without directives asks for no details.
         of_directives => (of_directives.min(LevelFilter::INFO), &AT_INFO),
@@ -69,9 +69,9 @@ fn silenced(meter: &Meter, subscriber: &Dispatch) -> Vec<Problem> {
             format!("of all events and spans only `{lets_through}` is let through: {CURE}");
         problems.push(Problem::new(Reason::Silenced, "*", Location::OWN, detail));
     }
-    let callsites = refused(subscriber).into_iter();
-    problems.extend(callsites.filter_map(|callsite| {
-        let metric = meter.first_metric(callsite)?;
+    let refused = refused(subscriber).into_iter();
+    problems.extend(refused.filter_map(|callsite| {
+        let metric = callsites.first_metric(callsite)?;
         let detail = format!("a filter disables it for all layers: {CURE}");
         let location = Location::of(callsite);
         (!subscriber.enabled(callsite))
@@ -97,7 +97,7 @@ fn refused(subscriber: &Dispatch) -> Vec<&'static Metadata<'static>> {
 /// Answers like the subscriber, so that being asked changes no callsite.
 struct Census {
     subscriber: Dispatch,
-    refused: Arc<NoPoison<Vec<&'static Metadata<'static>>>>,
+    refused: Arc<Mutex<Vec<&'static Metadata<'static>>>>,
 }
 
 impl Subscriber for Census {

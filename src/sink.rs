@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::gatherer::{Gatherer, HandOver};
+use crate::pending::{Flusher, Pending};
+use smallvec::SmallVec;
+
 use crate::instrument::Instrument;
 use crate::labels::Labels;
-use crate::one_or_more::OneOrMore;
 use crate::problem::{Location, Problems, Reason};
 use crate::reentrancy::call_sink;
 
@@ -48,14 +49,14 @@ pub trait Sink: Send + Sync + 'static {
     /// recorded then, and one of them is dropped: they must share what they keep.
     fn series(&self, instrument: &Instrument, labels: &Labels) -> Arc<dyn Handle>;
 
-    /// Called once, when the layer is built, with what the sink may call each time
-    /// before it is read.
+    /// Called once, when the layer is built, with what flushes pending measurements: the
+    /// sink may call it before each collection.
     ///
-    /// A sink that does so, and whose handles are quiet, is not called at each
-    /// measurement: what is counted, in flight or observed often waits on the thread
-    /// that measures it until the sink asks. By default it never does.
-    fn before_it_is_read(&self, hand_over: HandOver) {
-        drop(hand_over);
+    /// A sink that does so, and whose handles need no guard, is not called at each
+    /// measurement: what is counted, in flight or observed often is pending on the thread
+    /// that measures it until the sink flushes. By default it never does.
+    fn flush_with(&self, flusher: Flusher) {
+        drop(flusher);
     }
 
     /// Whether the sink drops what is recorded now, because what it records to was shut
@@ -63,7 +64,7 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// Called by [`MeterHandle::problems`](crate::MeterHandle::problems) only, on any
     /// thread, even within a collection: it must not wait. What was measured since the sink
-    /// has last [asked for it](Self::before_it_is_read) is listed as lost then, and if it
+    /// has last [flushed](Self::flush_with) is listed as lost then, and if it
     /// never has, whatever was measured.
     fn is_shut_down(&self) -> bool {
         false
@@ -88,33 +89,33 @@ pub trait Handle: Send + Sync {
     /// to set, for a histogram what to observe.
     fn record(&self, value: f64);
 
-    /// Whether `record` never panics and never emits anything through `tracing`:
-    /// then it is called without the guard against both. By default it may.
-    fn is_quiet(&self) -> bool {
-        false
+    /// Whether `record` may panic or emit something through `tracing`. A handle that
+    /// never does either is called without the guard against both. By default it may.
+    fn needs_guard(&self) -> bool {
+        true
     }
 }
 
 /// All sinks of a layer. A measurement goes to each of them once.
 pub(crate) struct Sinks {
     all: Vec<Box<dyn Sink>>,
-    gatherer: Arc<Gatherer>,
+    pending: Arc<Pending>,
     problems: Arc<Problems>,
 }
 
 /// One series, by sink. A handle is taken when it is needed for the first time.
-pub(crate) type Handles = OneOrMore<OnceLock<Resolved>>;
+pub(crate) type Handles = SmallVec<[OnceLock<Resolved>; 1]>;
 
-/// A handle, and whether it is quiet.
+/// A handle, and whether it is called under the guard.
 pub(crate) struct Resolved {
     handle: Arc<dyn Handle>,
-    is_quiet: bool,
+    needs_guard: bool,
 }
 
 impl Resolved {
     #[inline(always)]
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.is_quiet
+    pub(crate) fn needs_guard(&self) -> bool {
+        self.needs_guard
     }
 
     #[inline(always)]
@@ -125,23 +126,23 @@ impl Resolved {
 
 impl Sinks {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>, problems: Arc<Problems>) -> Self {
-        let gatherer = Gatherer::new();
+        let pending = Pending::new();
         for (at, sink) in sinks.iter().enumerate() {
             sink.report_to(SinkProblems::new(Arc::clone(&problems)));
-            if let Some(hand_over) = gatherer.reader(at) {
-                sink.before_it_is_read(hand_over);
+            if let Some(flush) = pending.reader(at) {
+                sink.flush_with(flush);
             }
         }
         Self {
             all: sinks,
-            gatherer,
+            pending,
             problems,
         }
     }
 
     #[inline(always)]
-    pub(crate) fn gatherer(&self) -> &Arc<Gatherer> {
-        &self.gatherer
+    pub(crate) fn pending(&self) -> &Arc<Pending> {
+        &self.pending
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -158,7 +159,7 @@ impl Sinks {
     }
 
     pub(crate) fn no_handles(&self) -> Handles {
-        OneOrMore::new(self.all.len(), OnceLock::new)
+        self.all.iter().map(|_| OnceLock::new()).collect()
     }
 
     /// Records in one sink, guarded against what it may do meanwhile.
@@ -195,8 +196,11 @@ impl Sinks {
         };
         let handle = sink.series(instrument, labels);
         handle.record(value);
-        let is_quiet = handle.is_quiet();
-        let _ = place.set(Resolved { handle, is_quiet });
+        let needs_guard = handle.needs_guard();
+        let _ = place.set(Resolved {
+            handle,
+            needs_guard,
+        });
     }
 
     #[cold]

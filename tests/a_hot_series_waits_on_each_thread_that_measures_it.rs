@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use support::under;
 use tracing::{Dispatch, dispatcher, info};
-use tracing_meter::{HandOver, Handle, Instrument, Labels, Sink};
+use tracing_meter::{Flusher, Handle, Instrument, Labels, Sink};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 #[derive(Clone, Default)]
 struct Pulled {
     calls: Arc<AtomicU64>,
-    hand_over: Arc<Mutex<Option<HandOver>>>,
+    flusher: Arc<Mutex<Option<Flusher>>>,
 }
 
 struct Called(Arc<AtomicU64>);
@@ -34,8 +34,8 @@ impl Sink for Pulled {
         Arc::new(Called(calls))
     }
 
-    fn before_it_is_read(&self, hand_over: HandOver) {
-        *self.hand_over.lock().unwrap() = Some(hand_over);
+    fn flush_with(&self, flusher: Flusher) {
+        *self.flusher.lock().unwrap() = Some(flusher);
     }
 }
 
@@ -44,15 +44,15 @@ impl Handle for Called {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_quiet(&self) -> bool {
-        true
+    fn needs_guard(&self) -> bool {
+        false
     }
 }
 
 impl Pulled {
     fn read(&self) {
-        let hand_over = self.hand_over.lock().unwrap().clone();
-        hand_over.expect("the layer was built").hand_over();
+        let flusher = self.flusher.lock().unwrap().clone();
+        flusher.expect("the layer was built").flush();
     }
 
     fn calls(&self) -> u64 {

@@ -15,36 +15,36 @@ use exporters::Exporters;
 use support::under;
 use tracing::field::Empty;
 use tracing::{Dispatch, Span, dispatcher, info, info_span};
-use tracing_meter::{HandOver, Handle, Instrument, Labels, MemorySink, Sink};
+use tracing_meter::{Flusher, Handle, Instrument, Labels, MemorySink, Sink};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
 /// Sums everything up, and counts how often it was called.
 #[derive(Clone, Default)]
 struct Pulled {
-    hand_over: Arc<Mutex<Option<HandOver>>>,
+    flusher: Arc<Mutex<Option<Flusher>>>,
     series: Arc<PulledSeries>,
-    is_quiet: bool,
+    is_unguarded: bool,
 }
 
 #[derive(Default)]
 struct PulledSeries {
     sum: Mutex<f64>,
     calls: AtomicU64,
-    is_quiet: AtomicBool,
+    is_unguarded: AtomicBool,
 }
 
 impl Pulled {
-    fn quiet() -> Self {
+    fn unguarded() -> Self {
         Self {
-            is_quiet: true,
+            is_unguarded: true,
             ..Self::default()
         }
     }
 
     fn read(&self) -> f64 {
-        let hand_over = self.hand_over.lock().unwrap().clone();
-        hand_over.expect("the layer was built").hand_over();
+        let flusher = self.flusher.lock().unwrap().clone();
+        flusher.expect("the layer was built").flush();
         self.sum()
     }
 
@@ -65,12 +65,14 @@ impl Sink for Pulled {
         } else {
             Arc::clone(&self.series)
         };
-        series.is_quiet.store(self.is_quiet, Ordering::Relaxed);
+        series
+            .is_unguarded
+            .store(self.is_unguarded, Ordering::Relaxed);
         series
     }
 
-    fn before_it_is_read(&self, hand_over: HandOver) {
-        *self.hand_over.lock().unwrap() = Some(hand_over);
+    fn flush_with(&self, flusher: Flusher) {
+        *self.flusher.lock().unwrap() = Some(flusher);
     }
 }
 
@@ -80,8 +82,8 @@ impl Handle for PulledSeries {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_quiet(&self) -> bool {
-        self.is_quiet.load(Ordering::Relaxed)
+    fn needs_guard(&self) -> bool {
+        !self.is_unguarded.load(Ordering::Relaxed)
     }
 }
 
@@ -96,7 +98,7 @@ fn observe(times: u32) {
 #[test]
 fn a_sink_that_asks_is_hardly_called_in_between_and_gets_everything() {
     for measure in [count, observe] {
-        let pulled = Pulled::quiet();
+        let pulled = Pulled::unguarded();
         let builder = tracing_meter::builder().sink(pulled.clone());
         let subscriber = Registry::default().with(builder.build().unwrap());
         under(subscriber, || {
@@ -120,7 +122,7 @@ fn a_sink_that_asks_is_hardly_called_in_between_and_gets_everything() {
 #[test]
 fn a_sink_that_never_asks_gets_each_measurement_at_once_beside_one_that_does() {
     for (measure, metric) in [(count as fn(u32), "n"), (observe, "size")] {
-        let (pulled, memory) = (Pulled::quiet(), MemorySink::new());
+        let (pulled, memory) = (Pulled::unguarded(), MemorySink::new());
         let builder = tracing_meter::builder().sink(memory.clone());
         let layer = builder.sink(pulled.clone()).build().unwrap();
         under(Registry::default().with(layer), || {
@@ -136,7 +138,7 @@ fn a_sink_that_never_asks_gets_each_measurement_at_once_beside_one_that_does() {
 }
 
 #[test]
-fn a_handle_that_is_not_quiet_is_called_each_time() {
+fn a_handle_that_needs_a_guard_is_called_each_time() {
     let pulled = Pulled::default();
     let builder = tracing_meter::builder().sink(pulled.clone());
     under(Registry::default().with(builder.build().unwrap()), || {
@@ -147,9 +149,9 @@ fn a_handle_that_is_not_quiet_is_called_each_time() {
 }
 
 #[test]
-fn what_waits_is_handed_over_when_the_layer_goes() {
+fn what_is_pending_is_flushed_when_the_layer_goes() {
     for measure in [count, observe] {
-        let pulled = Pulled::quiet();
+        let pulled = Pulled::unguarded();
         let builder = tracing_meter::builder().sink(pulled.clone());
         let subscriber = Registry::default().with(builder.build().unwrap());
         let mut one = 0.0;
@@ -165,7 +167,7 @@ fn what_waits_is_handed_over_when_the_layer_goes() {
 
 #[test]
 fn what_a_sum_could_not_keep_exactly_does_not_wait() {
-    let pulled = Pulled::quiet();
+    let pulled = Pulled::unguarded();
     let builder = tracing_meter::builder().sink(pulled.clone());
     let add = |value: f64| info!(monotonic_counter.n = value);
     under(Registry::default().with(builder.build().unwrap()), || {
@@ -244,7 +246,7 @@ fn what_opens_on_one_thread_and_closes_on_another_is_never_seen_below_zero() {
 #[test]
 fn one_at_a_time_is_never_seen_as_more_than_one() {
     const READINGS: u32 = 200_000;
-    let sink = Pulled::quiet();
+    let sink = Pulled::unguarded();
     let layer = tracing_meter::builder().sink(sink.clone()).build().unwrap();
     let dispatch = Dispatch::new(Registry::default().with(layer));
     let done = AtomicBool::new(false);

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::instrument::Unit;
-use crate::no_poison::NoPoison;
+use crate::sync::Mutex;
 
 /// What a program says about its metrics: in fields, or in the builder.
 #[derive(Default)]
-pub(crate) struct Docs(NoPoison<HashMap<String, Doc>>);
+pub(crate) struct Docs(Mutex<HashMap<String, Doc>>);
 
 #[derive(Default)]
 struct Doc {

@@ -12,7 +12,7 @@ impl Catalog {
         let shut_down = self.sinks.shut_down();
         let since = shut_down
             .into_iter()
-            .map(|sink| self.gatherer().last_collection(sink));
+            .map(|sink| self.pending().last_collection(sink));
         let since = since.min()?;
         let metrics = self.metrics.lock().in_order.clone();
         // Our own metrics come first: any other is a better example.

@@ -7,11 +7,11 @@ use tracing_subscriber::filter::Targets;
 
 use super::{MeterLayer, directives};
 use crate::boundaries::Boundaries;
+use crate::callsites::{Callsites, Conventions};
 use crate::catalog::Catalog;
 use crate::convention::Convention;
 use crate::error::{BuildError, ErrorKind};
 use crate::instrument::{MetricName, Unit};
-use crate::meter::{Conventions, Meter};
 use crate::plan::LabelRules;
 use crate::problem::Problems;
 use crate::prometheus_name;
@@ -215,8 +215,8 @@ impl MeterLayerBuilder {
             catalog = catalog.with_own_metrics();
         }
         let catalog = Arc::new(catalog);
-        let meter = Meter::new(self.conventions, directives, rules, catalog, is_inert);
-        Ok(MeterLayer::new(meter))
+        let callsites = Callsites::new(self.conventions, directives, rules, catalog, is_inert);
+        Ok(MeterLayer::new(callsites))
     }
 }
 

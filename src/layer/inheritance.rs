@@ -98,7 +98,7 @@ impl Spans {
     }
 
     pub(super) fn inherits(&self) -> bool {
-        !self.meter.rules.inherited.is_empty()
+        !self.callsites.rules.inherited.is_empty()
     }
 
     /// Walks outwards: what an inner span gives hides what an outer one would.

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use crate::callsites::PlanPosition;
 use crate::labels::LabelBuf;
-use crate::meter::PlanPosition;
-use crate::no_poison::NoPoison;
-use crate::plan::{Held, KeptSeries, Plan, Route, RoutePosition};
+use crate::plan::{Binding, BindingPosition, Held, KeptSeries, Plan};
+use crate::sync::Mutex;
 
 /// The span failed.
 pub(super) const FAILED: u8 = 1;
@@ -15,8 +15,8 @@ pub(super) const PANICKED: u8 = 2;
 pub(super) const TIMED: u8 = 4;
 /// It was opened while its thread was panicking already.
 pub(super) const OPENED_IN_PANIC: u8 = 8;
-/// Its in-flight series are those of the route that it opened on.
-pub(super) const ON_ROUTE: u8 = 16;
+/// Its in-flight series are those of the binding that it opened on.
+pub(super) const BOUND: u8 = 16;
 /// It is measured under more labels than its own.
 pub(super) const INHERITS: u8 = 32;
 /// Samples wait for its end.
@@ -44,16 +44,16 @@ pub(super) struct OpenSpan {
     /// How often it was entered, and not yet left, while its thread was panicking.
     visits_in_panic: AtomicU8,
     plan: AtomicU32,
-    /// The route that it opened on, and above it that of its labels, which it may have got
+    /// The binding that it opened on, and above it that of its labels, which it may have got
     /// later. Without the latter its labels stand apart.
-    routes: AtomicU64,
+    bindings: AtomicU64,
     opened: AtomicU64,
     last_exit: AtomicU64,
     outer: AtomicU64,
-    apart: NoPoison<Option<Box<Apart>>>,
+    apart: Mutex<Option<Box<Apart>>>,
 }
 
-/// What a span carries that no route has.
+/// What a span carries that no binding has.
 #[derive(Default)]
 struct Apart {
     /// The words of a `LabelBuf`.
@@ -70,8 +70,8 @@ impl OpenSpan {
         self.outer
             .store(Outer::Unknown.to_bits(), Ordering::Relaxed);
         let marks = self.marks.load(Ordering::Relaxed);
-        let labels = labels_route(self.routes.load(Ordering::Relaxed));
-        if marks & (HOLDS | ON_ROUTE) != ON_ROUTE || labels == RoutePosition::NONE {
+        let labels = labels_binding(self.bindings.load(Ordering::Relaxed));
+        if marks & (HOLDS | BOUND) != BOUND || labels == BindingPosition::NONE {
             self.clear_apart();
         }
     }
@@ -97,12 +97,19 @@ impl OpenSpan {
         self.outer.store(outer.to_bits(), Ordering::Relaxed);
     }
 
-    /// Fills the place. The route counts if the marks say that there is one, and stands for
+    /// Fills the place. The binding counts if the marks say that there is one, and stands for
     /// its labels, too, until they are kept apart.
     #[inline]
-    pub(super) fn fill(&self, plan: PlanPosition, route: RoutePosition, opened: u64, marks: u8) {
+    pub(super) fn fill(
+        &self,
+        plan: PlanPosition,
+        binding: BindingPosition,
+        opened: u64,
+        marks: u8,
+    ) {
         self.plan.store(plan.to_bits(), Ordering::Relaxed);
-        self.routes.store(both(route, route), Ordering::Relaxed);
+        self.bindings
+            .store(both(binding, binding), Ordering::Relaxed);
         self.opened.store(opened, Ordering::Relaxed);
         self.marks.store(marks, Ordering::Relaxed);
     }
@@ -115,19 +122,19 @@ impl OpenSpan {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// The route of its plan's that it opened on.
+    /// The binding of its plan's that it opened on.
     #[inline(always)]
-    pub(super) fn route<'p>(&self, plan: &'p Plan) -> Option<&'p Route> {
-        if !self.is_marked(ON_ROUTE) {
+    pub(super) fn binding<'p>(&self, plan: &'p Plan) -> Option<&'p Binding> {
+        if !self.is_marked(BOUND) {
             return None;
         }
-        plan.route(opened_on(self.routes.load(Ordering::Relaxed)))
+        plan.binding(opened_on(self.bindings.load(Ordering::Relaxed)))
     }
 
-    /// The route of the labels that it has now, unless they stand apart.
+    /// The binding of the labels that it has now, unless they stand apart.
     #[inline(always)]
-    pub(super) fn labels_route<'p>(&self, plan: &'p Plan) -> Option<&'p Route> {
-        plan.route(labels_route(self.routes.load(Ordering::Relaxed)))
+    pub(super) fn labels_binding<'p>(&self, plan: &'p Plan) -> Option<&'p Binding> {
+        plan.binding(labels_binding(self.bindings.load(Ordering::Relaxed)))
     }
 
     pub(super) fn keep_in_flight(&self, in_flight: KeptSeries) {
@@ -135,7 +142,7 @@ impl OpenSpan {
         apart.get_or_insert_default().in_flight = in_flight;
     }
 
-    /// What was kept. Nothing is, of a span that opened on a route.
+    /// What was kept. Nothing is, of a span that opened on a binding.
     pub(super) fn take_in_flight(&self) -> KeptSeries {
         let mut apart = self.apart.lock();
         let apart = apart.as_mut();
@@ -163,18 +170,18 @@ impl OpenSpan {
     }
 
     pub(super) fn keep_labels(&self, labels: &LabelBuf) {
-        self.set_apart(self.routes.load(Ordering::Relaxed), labels);
+        self.set_apart(self.bindings.load(Ordering::Relaxed), labels);
     }
 
     /// Overwrites its own labels with newer ones, and gives all of them.
     ///
-    /// Two threads may record at once, so that this is one step: a change of the route
+    /// Two threads may record at once, so that this is one step: a change of the binding
     /// where the new labels have one, or else a change under the lock.
     pub(super) fn merge_labels(&self, plan: &Plan, newer: &LabelBuf) -> LabelBuf {
         loop {
-            let routes = self.routes.load(Ordering::Relaxed);
-            let merged = match plan.route(labels_route(routes)) {
-                Some(route) => self.merge_on_route(plan, route, routes, newer),
+            let bindings = self.bindings.load(Ordering::Relaxed);
+            let merged = match plan.binding(labels_binding(bindings)) {
+                Some(binding) => self.merge_bound(plan, binding, bindings, newer),
                 None => self.merge_apart(plan, newer),
             };
             if let Some(merged) = merged {
@@ -184,18 +191,18 @@ impl OpenSpan {
     }
 
     /// `None` if another thread has changed the labels.
-    fn merge_on_route(
+    fn merge_bound(
         &self,
         plan: &Plan,
-        route: &Route,
-        routes: u64,
+        binding: &Binding,
+        bindings: u64,
         newer: &LabelBuf,
     ) -> Option<LabelBuf> {
         let mut labels = plan.no_labels();
-        labels.set_merged(route.label_key().words, newer.as_words());
-        let is_set = match plan.route_of_late(&mut labels) {
-            Some(known) => self.change_routes(routes, both(known, opened_on(routes))),
-            None => self.set_apart(routes, &labels),
+        labels.set_merged(binding.label_key().words, newer.as_words());
+        let is_set = match plan.binding_of_late(&mut labels) {
+            Some(known) => self.change_bindings(bindings, both(known, opened_on(bindings))),
+            None => self.set_apart(bindings, &labels),
         };
         is_set.then_some(labels)
     }
@@ -203,22 +210,22 @@ impl OpenSpan {
     #[cold]
     fn merge_apart(&self, plan: &Plan, newer: &LabelBuf) -> Option<LabelBuf> {
         let mut guard = self.apart.lock();
-        let routes = self.routes.load(Ordering::Relaxed);
-        if labels_route(routes) != RoutePosition::NONE {
+        let bindings = self.bindings.load(Ordering::Relaxed);
+        if labels_binding(bindings) != BindingPosition::NONE {
             return None;
         }
         let apart = guard.get_or_insert_default();
         let mut labels = plan.no_labels();
         labels.set_merged(&apart.labels, newer.as_words());
-        // Back on a route, unless no route has all labels that it is measured under.
-        let route = if self.is_marked(INHERITS) {
+        // Back on a binding, unless no binding has all labels that it is measured under.
+        let binding = if self.is_marked(INHERITS) {
             None
         } else {
-            plan.route_of_late(&mut labels)
+            plan.binding_of_late(&mut labels)
         };
-        match route {
+        match binding {
             Some(known) => {
-                self.change_routes(routes, both(known, opened_on(routes)));
+                self.change_bindings(bindings, both(known, opened_on(bindings)));
                 apart.labels.clear();
                 apart.labels.shrink_to(MOST_KEPT);
             }
@@ -228,25 +235,26 @@ impl OpenSpan {
     }
 
     /// Whether the labels stand apart now: another thread may have changed them.
-    fn set_apart(&self, routes: u64, labels: &LabelBuf) -> bool {
-        // Held until they are there: a thread that finds no route waits for them.
+    fn set_apart(&self, bindings: u64, labels: &LabelBuf) -> bool {
+        // Held until they are there: a thread that finds no binding waits for them.
         let mut apart = self.apart.lock();
-        let is_set = self.change_routes(routes, both(RoutePosition::NONE, opened_on(routes)));
+        let is_set =
+            self.change_bindings(bindings, both(BindingPosition::NONE, opened_on(bindings)));
         if is_set {
             apart.get_or_insert_default().set_labels(labels);
         }
         is_set
     }
 
-    fn change_routes(&self, from: u64, to: u64) -> bool {
+    fn change_bindings(&self, from: u64, to: u64) -> bool {
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
-        self.routes.compare_exchange(from, to, set, get).is_ok()
+        self.bindings.compare_exchange(from, to, set, get).is_ok()
     }
 
     /// Its own labels, as the words of a `LabelBuf`.
     pub(super) fn with_labels(&self, plan: &Plan, read: impl FnOnce(&[u64])) {
-        if let Some(route) = self.labels_route(plan) {
-            return read(route.label_key().words);
+        if let Some(binding) = self.labels_binding(plan) {
+            return read(binding.label_key().words);
         }
         let apart = self.apart.lock();
         read(apart.as_ref().map_or(&[], |apart| &apart.labels));
@@ -293,21 +301,21 @@ impl Apart {
     }
 }
 
-/// The route of a span's labels, and the one that it opened on.
+/// The binding of a span's labels, and the one that it opened on.
 #[inline(always)]
-const fn both(labels: RoutePosition, opened: RoutePosition) -> u64 {
+const fn both(labels: BindingPosition, opened: BindingPosition) -> u64 {
     (labels.to_bits() as u64) << 32 | opened.to_bits() as u64
 }
 
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-const fn opened_on(routes: u64) -> RoutePosition {
-    RoutePosition::from_bits(routes as u32)
+const fn opened_on(bindings: u64) -> BindingPosition {
+    BindingPosition::from_bits(bindings as u32)
 }
 
 #[inline(always)]
-const fn labels_route(routes: u64) -> RoutePosition {
-    RoutePosition::from_bits((routes >> 32) as u32)
+const fn labels_binding(bindings: u64) -> BindingPosition {
+    BindingPosition::from_bits((bindings >> 32) as u32)
 }
 
 impl Outer {

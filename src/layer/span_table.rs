@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use super::open_span::{OpenSpan, Outer};
-use crate::segmented::Segmented;
-use crate::span_place::SpanPlace;
+use crate::registry_id::RegistryId;
+use crate::sync::segmented::Segmented;
 
 mod elsewhere;
 mod far;
@@ -121,7 +121,7 @@ impl SpanTable {
         let tag = self.tag(place);
         if tag & OURS != 0 {
             let generation = u64::from(tag & !OURS);
-            let there = SpanPlace {
+            let there = RegistryId {
                 generation,
                 ..place.0
             };
@@ -328,14 +328,14 @@ impl Default for Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::callsites::PlanPosition;
     use crate::layer::open_span::FAILED;
-    use crate::meter::PlanPosition;
-    use crate::plan::RoutePosition;
+    use crate::plan::BindingPosition;
 
     const POSITION: PlanPosition = PlanPosition::from_bits(0);
 
     fn insert(table: &SpanTable, id: u64) {
-        let fill = |open: &OpenSpan| open.fill(POSITION, RoutePosition::NONE, id, 0);
+        let fill = |open: &OpenSpan| open.fill(POSITION, BindingPosition::NONE, id, 0);
         table.insert(id, fill, |_| {});
     }
 
@@ -354,7 +354,7 @@ mod tests {
     }
 
     const fn id(index: u64, thread: u64, generation: u64) -> u64 {
-        SpanPlace {
+        RegistryId {
             index,
             thread,
             generation,
@@ -411,7 +411,7 @@ mod tests {
             let table = SpanTable::default();
             let [unseen, next] = [id(index, 1, 1), id(index, 1, 2)];
             insert(&table, unseen);
-            let fill = |open: &OpenSpan| open.fill(POSITION, RoutePosition::NONE, next, 0);
+            let fill = |open: &OpenSpan| open.fill(POSITION, BindingPosition::NONE, next, 0);
             table.insert(next, fill, |there| {
                 assert_eq!(close(&table, there), Some(unseen));
             });
@@ -455,7 +455,7 @@ mod tests {
     fn a_released_slot_is_empty_for_the_next_span() {
         let table = SpanTable::default();
         let fill = |open: &OpenSpan| {
-            open.fill(POSITION, RoutePosition::NONE, 7, FAILED);
+            open.fill(POSITION, BindingPosition::NONE, 7, FAILED);
             open.set_outer(Outer::Some(9));
             open.set_last_exit(9);
         };

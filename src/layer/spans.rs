@@ -7,15 +7,17 @@ use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::debts::Debts;
 use super::open_span::{
-    FAILED, INHERITS, ON_ROUTE, OPENED_IN_PANIC, OpenSpan, Outer, PANICKED, TIMED,
+    BOUND, FAILED, INHERITS, OPENED_IN_PANIC, OpenSpan, Outer, PANICKED, TIMED,
 };
+use super::pending_closes::PendingCloses;
 use super::span_table::{Closing, Near, SpanTable};
+use crate::callsites::{Callsites, PlanPosition};
 use crate::clock::Clock;
 use crate::labels::LabelBuf;
-use crate::meter::{Meter, PlanPosition};
-use crate::plan::{CodePlace, Held, InFlight, KeptSeries, Outcome, Plan, Recorded, RoutePosition};
+use crate::plan::{
+    BindingPosition, Held, InFlight, KeptSeries, Outcome, Plan, Recorded, SourceLocation,
+};
 use crate::reentrancy::is_inside_a_sink;
 
 /// The last exit of a span whose time is of no interest.
@@ -23,10 +25,10 @@ const UNTIMED: u64 = 1;
 
 /// The spans that are open and measured.
 pub(super) struct Spans {
-    pub(super) meter: Arc<Meter>,
+    pub(super) callsites: Arc<Callsites>,
     pub(super) table: SpanTable,
     clock: Clock,
-    pub(super) debts: Debts,
+    pub(super) pending_closes: PendingCloses,
 }
 
 impl Drop for Spans {
@@ -35,9 +37,9 @@ impl Drop for Spans {
         // The layer may be dropped under a lock of `reload`. A sink that logs
         // would ask for it again.
         tracing_core::dispatcher::with_default(&Dispatch::none(), || {
-            self.debts.pay();
+            self.pending_closes.pay();
             self.table.each(|open| {
-                if let Some(plan) = self.meter.plan_at(open.plan()) {
+                if let Some(plan) = self.callsites.plan_at(open.plan()) {
                     in_flight(plan, open).iter().for_each(|s| s.record(-1.0));
                 }
             });
@@ -46,12 +48,12 @@ impl Drop for Spans {
 }
 
 impl Spans {
-    pub(super) fn new(meter: Arc<Meter>) -> Self {
+    pub(super) fn new(callsites: Arc<Callsites>) -> Self {
         Self {
-            meter,
+            callsites,
             table: SpanTable::default(),
             clock: Clock::new(),
-            debts: Debts::default(),
+            pending_closes: PendingCloses::default(),
         }
     }
 
@@ -67,26 +69,31 @@ impl Spans {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         if is_inside_a_sink() {
-            return self.meter.reject_reentrant(plan);
+            return self.callsites.reject_reentrant(plan);
         }
-        self.debts.pay_outside_a_sink();
+        self.pending_closes.settle_outside_a_sink();
         let opened = self.now(plan);
         let mut recorded = plan.nothing_recorded();
         plan.fields
             .read(&mut recorded, |visitor| attrs.record(visitor));
         let outer = self.outer_of_new(attrs, ctx);
         let mut inherited = self.with_inherited(plan, &recorded.labels, outer, ctx);
-        let route = plan.locate(inherited.as_mut().unwrap_or(&mut recorded.labels));
+        let binding = plan.locate(inherited.as_mut().unwrap_or(&mut recorded.labels));
         let early = inherited.as_ref().unwrap_or(&recorded.labels).key();
-        let catalog = &self.meter.catalog;
-        plan.measure(&recorded, route.map(|(_, route)| route), early, catalog);
-        let in_flight = plan.measure_opened(route, early, catalog);
+        let catalog = &self.callsites.catalog;
+        plan.measure(
+            &recorded,
+            binding.map(|(_, binding)| binding),
+            early,
+            catalog,
+        );
+        let in_flight = plan.measure_opened(binding, early, catalog);
         let id = id.into_u64();
         let inherits = if inherited.is_some() { INHERITS } else { 0 };
         let marks = opening_marks(plan, &recorded) | inherits;
         let mut opening = Opening {
             position,
-            route: RoutePosition::NONE,
+            binding: BindingPosition::NONE,
             outer,
             opened,
             marks,
@@ -96,9 +103,9 @@ impl Spans {
         let end_unseen = |there| self.end_unseen(there, ctx);
         // Each case on its way: a copy of what is in flight would wait for its parts.
         match in_flight {
-            InFlight::On(route) => {
-                opening.route = route;
-                opening.marks |= ON_ROUTE;
+            InFlight::On(binding) => {
+                opening.binding = binding;
+                opening.marks |= BOUND;
                 if inherited.is_none() {
                     opening.labels = None;
                 }
@@ -141,7 +148,7 @@ impl Spans {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         if is_inside_a_sink() {
-            return self.meter.reject_reentrant(plan);
+            return self.callsites.reject_reentrant(plan);
         }
         let mut recorded = plan.nothing_recorded();
         plan.fields
@@ -168,8 +175,8 @@ impl Spans {
         let outer = self.outer_of(open, id, ctx);
         let mut inherited = self.with_inherited(plan, &own, outer, ctx);
         let labels = inherited.as_mut().unwrap_or(&mut own);
-        let route = plan.locate(labels).map(|(_, route)| route);
-        plan.measure(&recorded, route, labels.key(), &self.meter.catalog);
+        let binding = plan.locate(labels).map(|(_, binding)| binding);
+        plan.measure(&recorded, binding, labels.key(), &self.callsites.catalog);
     }
 
     /// Entering matters only during a panic: a destructor's visit to a span is
@@ -217,7 +224,7 @@ impl Spans {
     {
         self.close_one(near.open, id, ctx);
         near.release();
-        self.debts.pay_outside_a_sink();
+        self.pending_closes.settle_outside_a_sink();
     }
 
     #[inline(never)]
@@ -227,7 +234,7 @@ impl Spans {
     {
         let closed = self.table.close(id, |open| self.close_one(open, id, ctx));
         if closed.is_some() {
-            self.debts.pay_outside_a_sink();
+            self.pending_closes.settle_outside_a_sink();
         }
     }
 
@@ -236,23 +243,23 @@ impl Spans {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let Some(plan) = self.meter.plan_at(open.plan()) else {
+        let Some(plan) = self.callsites.plan_at(open.plan()) else {
             return;
         };
         if is_inside_a_sink() {
-            self.meter.reject_reentrant(plan);
-            return self.debts.add(in_flight(plan, open));
+            self.callsites.reject_reentrant(plan);
+            return self.pending_closes.add(in_flight(plan, open));
         }
         // If it was entered, its exit has seen whether it was a panic that left it.
         if std::thread::panicking() && open.last_exit().is_none() {
             mark_panic(open);
         }
-        let route = open.route(plan);
+        let binding = open.binding(plan);
         if plan.moments.have_outcome() {
             self.measure_closed((open, plan), id, ctx);
         }
-        match route {
-            Some(route) => plan.take_back(route),
+        match binding {
+            Some(binding) => plan.take_back(binding),
             None => open.take_in_flight().iter().for_each(|s| s.record(-1.0)),
         }
     }
@@ -262,13 +269,13 @@ impl Spans {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let catalog = &self.meter.catalog;
+        let catalog = &self.callsites.catalog;
         let end = open.last_exit().unwrap_or_else(|| self.now(plan));
         let seconds = nanos_to_seconds(self.clock.nanos_between(open.opened(), end));
         let outcome = outcome(open.marks());
         let held = || open.take_held();
-        if let Some(route) = open.labels_route(plan)
-            && plan.measure_closed_on(route, outcome, seconds, held, catalog)
+        if let Some(binding) = open.labels_binding(plan)
+            && plan.measure_closed_on(binding, outcome, seconds, held, catalog)
         {
             return;
         }
@@ -292,15 +299,19 @@ impl Spans {
         if let Some(inherited) = self.with_inherited(plan, &labels, outer, ctx) {
             labels = inherited;
         }
-        let (held, catalog) = (open.take_held(), &self.meter.catalog);
+        let (held, catalog) = (open.take_held(), &self.callsites.catalog);
         plan.measure_closed(&mut labels, outcome, seconds, &held, catalog);
     }
 
     /// An event says that a function returned an error: its span failed.
     ///
     /// That is the innermost span of the same place in the source.
-    pub(super) fn fail_span_of<S>(&self, event: &Event<'_>, place: CodePlace, ctx: &Context<'_, S>)
-    where
+    pub(super) fn fail_span_of<S>(
+        &self,
+        event: &Event<'_>,
+        place: SourceLocation,
+        ctx: &Context<'_, S>,
+    ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         self.each_around(event, ctx, |open, plan| {
@@ -323,8 +334,8 @@ impl Spans {
             return;
         }
         self.table.close(id, |open| {
-            if let Some(plan) = self.meter.plan_at(open.plan()) {
-                self.debts.add(in_flight(plan, open));
+            if let Some(plan) = self.callsites.plan_at(open.plan()) {
+                self.pending_closes.add(in_flight(plan, open));
             }
         });
     }
@@ -336,7 +347,7 @@ impl Spans {
         id: u64,
         call: impl FnOnce(&OpenSpan, &Plan) -> R,
     ) -> Option<R> {
-        let with_plan = |open: &OpenSpan| Some(call(open, self.meter.plan_at(open.plan())?));
+        let with_plan = |open: &OpenSpan| Some(call(open, self.callsites.plan_at(open.plan())?));
         self.table.with(id, with_plan).flatten()
     }
 
@@ -354,11 +365,11 @@ impl Spans {
 /// What a span has when it opens.
 struct Opening<'a> {
     position: PlanPosition,
-    route: RoutePosition,
+    binding: BindingPosition,
     outer: Outer,
     opened: u64,
     marks: u8,
-    /// Its labels, if they are not those of the route.
+    /// Its labels, if they are not those of the binding.
     labels: Option<&'a LabelBuf>,
     held: &'a Held,
 }
@@ -367,7 +378,7 @@ impl Opening<'_> {
     #[inline(always)]
     fn fill(&self, open: &OpenSpan) {
         open.set_outer(self.outer);
-        open.fill(self.position, self.route, self.opened, self.marks);
+        open.fill(self.position, self.binding, self.opened, self.marks);
         if let Some(labels) = self.labels {
             open.keep_labels(labels);
         }
@@ -379,8 +390,8 @@ impl Opening<'_> {
 
 /// Takes what a span has in flight, wherever it is.
 fn in_flight(plan: &Plan, open: &OpenSpan) -> KeptSeries {
-    match open.route(plan) {
-        Some(route) => plan.in_flight(route),
+    match open.binding(plan) {
+        Some(binding) => plan.in_flight(binding),
         None => open.take_in_flight(),
     }
 }

@@ -1,4 +1,4 @@
-//! From label values to series, where no route leads there yet.
+//! From label values to series, where no binding leads there yet.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Plan {
             None => planned.target.as_ref(),
         };
         let view = self.view(planned);
-        let (limit, seed) = (self.fields.label_limit, self.routes.seed);
+        let (limit, seed) = (self.fields.label_limit, self.bindings.seed);
         let is_read = view.is_read(planned.is_late);
         let viewed = is_read.then(|| view.read(key.words, planned.is_late, limit, seed));
         let words = viewed.as_ref().map(LabelBuf::as_words);
@@ -68,9 +68,9 @@ impl Plan {
 
     fn remember(&self, measure: u8, key: LabelKey<'_>, series: Option<&Arc<Series>>, most: usize) {
         if most > 0
-            && let Some(route) = self.routes.insert_within(most, key)
+            && let Some(binding) = self.bindings.insert_within(most, key)
         {
-            route.set_series(measure, series);
+            binding.set_series(measure, series);
         }
     }
 

@@ -4,11 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use tracing_core::Metadata;
 
+use super::binding::Bindings;
 use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
 use super::mapped::MappedSlots;
-use super::route::Routes;
 use super::view::View;
-use super::{CodePlace, Moments, Plan, PlannedMeasure};
+use super::{Moments, Plan, PlannedMeasure, SourceLocation};
 use crate::catalog::Catalog;
 use crate::convention::{Condition, Feed, Recipe, Test};
 use crate::problem::{Location, Reason};
@@ -94,17 +94,17 @@ pub(crate) fn compile(
         views,
         inherited,
         carried,
-        routes: Routes::new(compiler.measures.len()),
+        bindings: Bindings::new(compiler.measures.len()),
         measures: compiler
             .measures
             .into_iter()
             .map(|(_, measure)| measure)
             .collect(),
         moments: compiler.moments,
-        place: CodePlace::of(metadata),
-        fails: CodePlace::of_failed_span(metadata),
+        place: SourceLocation::of(metadata),
+        fails: SourceLocation::of_failed_span(metadata),
         most_ways: catalog.series_cap().saturating_mul(WAYS_PER_SERIES),
-        gatherer: Arc::clone(catalog.gatherer()),
+        pending: Arc::clone(catalog.pending()),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Values that are mapped before a route is looked for.
+//! Values that are mapped before a binding is looked for.
 //!
 //! There may be no bound to values that a map leads to a few others. Of those that it leads to
 //! one way, some get ways of their own; what is recorded beyond that is mapped each time, and
 //! goes the way of the few.
 
 use super::Plan;
-use super::route::{Route, RoutePosition};
+use super::binding::{Binding, BindingPosition};
 use super::view::{View, ViewedSource};
 use crate::convention::ValueMap;
 use crate::labels::{LabelBuf, LabelValue};
@@ -47,10 +47,10 @@ impl MappedSlots {
 }
 
 impl Plan {
-    /// The route of what was recorded, which may be mapped if there is none.
+    /// The binding of what was recorded, which may be mapped if there is none.
     #[inline(always)]
-    pub(crate) fn locate(&self, labels: &mut LabelBuf) -> Option<(RoutePosition, &Route)> {
-        let found = self.routes.find(labels.key());
+    pub(crate) fn locate(&self, labels: &mut LabelBuf) -> Option<(BindingPosition, &Binding)> {
+        let found = self.bindings.find(labels.key());
         if found.is_some() || self.mapped.0.is_empty() {
             return found;
         }
@@ -58,7 +58,7 @@ impl Plan {
     }
 
     #[cold]
-    fn locate_mapped(&self, labels: &mut LabelBuf) -> Option<(RoutePosition, &Route)> {
+    fn locate_mapped(&self, labels: &mut LabelBuf) -> Option<(BindingPosition, &Binding)> {
         let map_of = |slot| {
             let map = self.mapped.map_of(slot)?;
             Some(|value: &LabelValue| map.apply(value))
@@ -67,8 +67,8 @@ impl Plan {
         if mapped.as_words() == labels.as_words() {
             return None;
         }
-        let found = self.routes.find(mapped.key());
-        if found.is_some_and(|(_, route)| route.takes_unmapped() && self.has_room_unmapped()) {
+        let found = self.bindings.find(mapped.key());
+        if found.is_some_and(|(_, binding)| binding.takes_unmapped() && self.has_room_unmapped()) {
             // This one gets a way as it is, and is not mapped again.
             return None;
         }
@@ -78,6 +78,6 @@ impl Plan {
 
     /// Other ways need room, too.
     fn has_room_unmapped(&self) -> bool {
-        self.routes.len() < self.most_ways / 2
+        self.bindings.len() < self.most_ways / 2
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Plan;
+use super::binding::{Binding, BindingPosition};
 use super::fields::Held;
-use super::route::{Route, RoutePosition};
 use crate::catalog::Catalog;
 use crate::labels::{LabelBuf, LabelKey, OUTCOME};
 use crate::series::Series;
@@ -36,9 +36,9 @@ pub(crate) enum Outcome {
 /// Where a span's in-flight series are, which get back what they were given
 /// whatever becomes of the span's labels or the instrument.
 pub(crate) enum InFlight {
-    /// Those of a route.
-    On(RoutePosition),
-    /// There is no route to all of them: the labels are new, or over the cap.
+    /// Those of a binding.
+    On(BindingPosition),
+    /// There is no binding to all of them: the labels are new, or over the cap.
     Kept(KeptSeries),
 }
 
@@ -49,15 +49,15 @@ impl Plan {
     #[inline(always)]
     pub(crate) fn measure_opened(
         &self,
-        route: Option<(RoutePosition, &Route)>,
+        binding: Option<(BindingPosition, &Binding)>,
         key: LabelKey<'_>,
         catalog: &Catalog,
     ) -> InFlight {
-        if let Some((position, route)) = route
-            && self.moments.in_flight.iter().all(|m| route.is_known(*m))
+        if let Some((position, binding)) = binding
+            && self.moments.in_flight.iter().all(|m| binding.is_known(*m))
         {
-            self.add_each(&self.moments.opened, 1.0, Some(route), key, catalog);
-            self.add_in_flight(route, 1.0);
+            self.add_each(&self.moments.opened, 1.0, Some(binding), key, catalog);
+            self.add_in_flight(binding, 1.0);
             return InFlight::On(position);
         }
         self.measure_first_opened(key, catalog)
@@ -67,8 +67,8 @@ impl Plan {
     fn measure_first_opened(&self, key: LabelKey<'_>, catalog: &Catalog) -> InFlight {
         self.add_each(&self.moments.opened, 1.0, None, key, catalog);
         if self.moments.in_flight.is_empty() {
-            // For labels that come late: they move the span from route to route.
-            self.routes.insert_within(self.most_ways, key);
+            // For labels that come late: they move the span from binding to binding.
+            self.bindings.insert_within(self.most_ways, key);
         }
         let series = |measure: &u8| {
             let admitted = self.admit(*measure, key, catalog)?;
@@ -78,55 +78,55 @@ impl Plan {
         InFlight::Kept(self.moments.in_flight.iter().filter_map(series).collect())
     }
 
-    /// The route that a span opened on.
+    /// The binding that a span opened on.
     #[inline(always)]
-    pub(crate) fn route(&self, position: RoutePosition) -> Option<&Route> {
-        self.routes.at(position)
+    pub(crate) fn binding(&self, position: BindingPosition) -> Option<&Binding> {
+        self.bindings.at(position)
     }
 
-    /// Takes back what a span had in flight on a route.
+    /// Takes back what a span had in flight on a binding.
     #[inline(always)]
-    pub(crate) fn take_back(&self, route: &Route) {
-        self.add_in_flight(route, -1.0);
+    pub(crate) fn take_back(&self, binding: &Binding) {
+        self.add_in_flight(binding, -1.0);
     }
 
-    /// What a span has in flight on a route.
-    pub(crate) fn in_flight(&self, route: &Route) -> KeptSeries {
+    /// What a span has in flight on a binding.
+    pub(crate) fn in_flight(&self, binding: &Binding) -> KeptSeries {
         let in_flight = self.moments.in_flight.iter();
         in_flight
-            .filter_map(|m| route.series(*m).cloned())
+            .filter_map(|m| binding.series(*m).cloned())
             .collect()
     }
 
-    /// The route of values that a span has got late. It may be there only for others to
+    /// The binding of values that a span has got late. It may be there only for others to
     /// follow: a span gets its values one by one.
     #[inline(always)]
-    pub(crate) fn route_of_late(&self, labels: &mut LabelBuf) -> Option<RoutePosition> {
+    pub(crate) fn binding_of_late(&self, labels: &mut LabelBuf) -> Option<BindingPosition> {
         let found = self.locate(labels);
         let (position, _) = found.or_else(|| self.remember_way(labels))?;
         Some(position)
     }
 
     #[cold]
-    fn remember_way(&self, labels: &LabelBuf) -> Option<(RoutePosition, &Route)> {
-        self.routes
+    fn remember_way(&self, labels: &LabelBuf) -> Option<(BindingPosition, &Binding)> {
+        self.bindings
             .insert_within(self.most_ways / 2, labels.key())?;
-        self.routes.find(labels.key())
+        self.bindings.find(labels.key())
     }
 
-    /// Records what is due when a span closes with the values of a route. Whether the way is
+    /// Records what is due when a span closes with the values of a binding. Whether the way is
     /// known.
     #[inline(always)]
     pub(crate) fn measure_closed_on(
         &self,
-        route: &Route,
+        binding: &Binding,
         outcome: Outcome,
         seconds: f64,
         held: impl FnOnce() -> Held,
         catalog: &Catalog,
     ) -> bool {
-        let late = route.with_outcome(outcome);
-        let late = late.and_then(|late| self.routes.at(late));
+        let late = binding.with_outcome(outcome);
+        let late = late.and_then(|late| self.bindings.at(late));
         if let Some(late) = late {
             self.measure_late(Some(late), late.label_key(), seconds, catalog);
             if !self.moments.held.is_empty() {
@@ -156,12 +156,12 @@ impl Plan {
             self.fields.label_limit,
         );
         let key = labels.key();
-        let known = self.routes.find(key).map(|(_, route)| route);
+        let known = self.bindings.find(key).map(|(_, binding)| binding);
         self.measure_late(known, key, seconds, catalog);
         self.measure_held(held, known, key, catalog);
         // Only what leads to a series is remembered, of which there is a bound.
-        if let Some((late, _)) = self.routes.find(key) {
-            let (_, early) = self.routes.insert(early.key());
+        if let Some((late, _)) = self.bindings.find(key) {
+            let (_, early) = self.bindings.insert(early.key());
             early.set_with_outcome(outcome, late);
         }
     }
@@ -169,20 +169,20 @@ impl Plan {
     #[inline(always)]
     fn measure_late(
         &self,
-        route: Option<&Route>,
+        binding: Option<&Binding>,
         key: LabelKey<'_>,
         seconds: f64,
         catalog: &Catalog,
     ) {
-        self.add_each(&self.moments.closed, 1.0, route, key, catalog);
-        self.add_each(&self.moments.duration, seconds, route, key, catalog);
+        self.add_each(&self.moments.closed, 1.0, binding, key, catalog);
+        self.add_each(&self.moments.duration, seconds, binding, key, catalog);
     }
 
     #[cold]
     fn measure_held(
         &self,
         held: &Held,
-        route: Option<&Route>,
+        binding: Option<&Binding>,
         key: LabelKey<'_>,
         catalog: &Catalog,
     ) {
@@ -190,16 +190,16 @@ impl Plan {
             let mut last = held.iter().rev();
             let recorded = last.find(|(of, _)| of == measure).map(|(_, value)| *value);
             if let Some(value) = recorded.or(*default) {
-                self.add(*measure, value, route, key, catalog);
+                self.add(*measure, value, binding, key, catalog);
             }
         }
     }
 
     #[inline(always)]
-    fn add_in_flight(&self, route: &Route, value: f64) {
+    fn add_in_flight(&self, binding: &Binding, value: f64) {
         for measure in &self.moments.in_flight {
             let planned = &self.measures[usize::from(*measure)];
-            self.add_on(route, *measure, planned, value);
+            self.add_on(binding, *measure, planned, value);
         }
     }
 
@@ -208,12 +208,12 @@ impl Plan {
         &self,
         measures: &[u8],
         value: f64,
-        route: Option<&Route>,
+        binding: Option<&Binding>,
         key: LabelKey<'_>,
         catalog: &Catalog,
     ) {
         for measure in measures {
-            self.add(*measure, value, route, key, catalog);
+            self.add(*measure, value, binding, key, catalog);
         }
     }
 }

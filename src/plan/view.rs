@@ -1,7 +1,7 @@
 //! What the values that a callsite recorded are to a feed.
 //!
-//! All measures of a plan share the words of what was recorded, and so the route. What a
-//! word is to a measure is asked where there is no route yet: the value of a label, what a
+//! All measures of a plan share the words of what was recorded, and so the binding. What a
+//! word is to a measure is asked where there is no binding yet: the value of a label, what a
 //! map makes of it, or nothing at all.
 
 use std::sync::Arc;

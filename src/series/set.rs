@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::Series;
-use crate::gatherer::Collection;
 use crate::instrument::Instrument;
 use crate::labels::{Label, LabelSet, LabelValue, Labels};
-use crate::once_map::{Inserted, OnceMap, SideBySide};
+use crate::pending::Collection;
 use crate::sink::Sinks;
+use crate::sync::once_map::{Inserted, OnceMap, SideBySide};
 
 /// All series of one instrument.
 ///

@@ -16,7 +16,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::rejected::{Answer, Rejected};
-use crate::no_poison::NoPoison;
+use crate::sync::Mutex;
 
 /// The target of what is measured, and is no line of a log.
 pub(super) const COUNTED: &str = "tracing_meter::setup::counted";
@@ -36,10 +36,10 @@ pub(super) struct Exports {
     ended: AtomicU64,
     arrived: AtomicU64,
     /// What the collector has said of the export that it has taken last.
-    answer: NoPoison<Option<Rejected>>,
+    answer: Mutex<Option<Rejected>>,
     said: Said,
     /// Why the last export failed, if it did, or a part of it.
-    failure: NoPoison<Option<String>>,
+    failure: Mutex<Option<String>>,
     over: OnceLock<()>,
 }
 
@@ -56,9 +56,9 @@ impl Exports {
             signal,
             ended: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
-            answer: NoPoison::default(),
+            answer: Mutex::default(),
             said: Said::default(),
-            failure: NoPoison::default(),
+            failure: Mutex::default(),
             over: OnceLock::new(),
         })
     }

@@ -10,13 +10,13 @@ use tracing_core::subscriber::NoSubscriber;
 use tracing_log::{AsLog as _, LogTracer, log};
 
 use super::error::{Cause, SetupError};
-use crate::no_poison::NoPoison;
 use crate::propagation::W3cPropagator;
+use crate::sync::Mutex;
 
 /// Asks whether the process has none of them yet, and changes nothing. Another call of
 /// `setup` waits until what this gives is dropped: it finds either all of them or none.
 pub(super) fn ask() -> Result<MutexGuard<'static, ()>, SetupError> {
-    static ONE_AT_A_TIME: NoPoison<()> = NoPoison::new(());
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let asked = ONE_AT_A_TIME.lock();
     if has_subscriber()? || W3cPropagator::is_installed() {
         return Err(Cause::AlreadySet.into());

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::vec::IntoIter;
 
 use crate::kind::Kind;
-use crate::no_poison::NoPoison;
+use crate::sync::Mutex;
 
 /// Measurements of one series that wait until they can be recorded.
 ///
@@ -14,7 +14,7 @@ pub(super) struct Deferred {
     kind: Kind,
     /// How many measurements of a histogram wait. Sums need one number, a gauge its last.
     most: usize,
-    waiting: NoPoison<Waiting>,
+    waiting: Mutex<Waiting>,
 }
 
 /// So many take two kilobytes.
@@ -53,7 +53,7 @@ impl Deferred {
         Self {
             kind,
             most,
-            waiting: NoPoison::new(Waiting {
+            waiting: Mutex::new(Waiting {
                 values: Vec::new(),
                 phase: Phase::Waiting,
             }),
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn delivered(deferred: &Deferred) -> Vec<f64> {
-        let all = NoPoison::new(Vec::new());
+        let all = Mutex::new(Vec::new());
         deferred.deliver_to(|| (), |(), value| all.lock().push(value), |()| ());
         all.lock().clone()
     }
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn what_comes_while_others_are_delivered_follows_them() {
         let deferred = Deferred::new(Kind::Histogram, 1);
-        let all = NoPoison::new(Vec::new());
+        let all = Mutex::new(Vec::new());
         deferred.keep(1.0);
         let record = |(): &(), value| {
             all.lock().push(value);

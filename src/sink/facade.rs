@@ -10,8 +10,8 @@ use super::problems::SinkProblems;
 use super::{Handle, Sink};
 use crate::instrument::Instrument;
 use crate::labels::Labels;
-use crate::no_poison::NoPoison;
 use crate::problem::Reason;
+use crate::sync::Mutex;
 
 mod exporter;
 mod handle;
@@ -48,9 +48,9 @@ pub struct FacadeSink {
     naming: Naming,
     sets_levels: bool,
     renew_after: Option<Idle>,
-    instruments: NoPoison<HashMap<String, Arc<FacadeInstrument>>>,
+    instruments: Mutex<HashMap<String, Arc<FacadeInstrument>>>,
     /// Each series once: its handle keeps what the recorder has not seen yet.
-    handles: NoPoison<HashMap<Key, Arc<FacadeHandle>>>,
+    handles: Mutex<HashMap<Key, Arc<FacadeHandle>>>,
 }
 
 impl FacadeSink {
@@ -119,13 +119,13 @@ impl FacadeSink {
             recorder: Arc::new(RecorderRef {
                 target,
                 problems: OnceLock::new(),
-                waiting: NoPoison::default(),
+                waiting: Mutex::default(),
             }),
             naming: Naming::Prometheus,
             sets_levels: false,
             renew_after: None,
-            instruments: NoPoison::default(),
-            handles: NoPoison::default(),
+            instruments: Mutex::default(),
+            handles: Mutex::default(),
         }
     }
 
@@ -186,7 +186,7 @@ struct RecorderRef {
     target: Target,
     problems: OnceLock<SinkProblems>,
     /// Handles with measurements from before the recorder was installed.
-    waiting: NoPoison<Vec<Weak<FacadeHandle>>>,
+    waiting: Mutex<Vec<Weak<FacadeHandle>>>,
 }
 
 enum Target {

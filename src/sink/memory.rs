@@ -7,7 +7,7 @@ use super::{Handle, Sink};
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
-use crate::no_poison::NoPoison;
+use crate::sync::Mutex;
 
 /// Keeps what was measured, for a test to look at. Clones share what they keep.
 ///
@@ -29,7 +29,7 @@ use crate::no_poison::NoPoison;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemorySink {
-    series: Arc<NoPoison<SeriesByName>>,
+    series: Arc<Mutex<SeriesByName>>,
 }
 
 type SeriesByName = HashMap<(String, Labels), Arc<MemorySeries>>;
@@ -37,7 +37,7 @@ type SeriesByName = HashMap<(String, Labels), Arc<MemorySeries>>;
 #[derive(Debug)]
 struct MemorySeries {
     instrument: Instrument,
-    samples: NoPoison<Vec<f64>>,
+    samples: Mutex<Vec<f64>>,
 }
 
 impl MemorySink {
@@ -71,7 +71,7 @@ impl Sink for MemorySink {
         let series = series.entry(key).or_insert_with(|| {
             Arc::new(MemorySeries {
                 instrument: instrument.clone(),
-                samples: NoPoison::default(),
+                samples: Mutex::default(),
             })
         });
         Arc::<MemorySeries>::clone(series)

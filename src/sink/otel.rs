@@ -13,9 +13,9 @@ use tracing_core::{Kind, Level, LevelFilter, Metadata, metadata};
 
 use super::problems::SinkProblems;
 use super::{Handle, Sink};
-use crate::gatherer::HandOver;
 use crate::instrument::Instrument;
 use crate::labels::Labels;
+use crate::pending::Flusher;
 use crate::reentrancy::call_sink;
 
 mod builder;
@@ -29,7 +29,7 @@ use builder::{Builder, Found};
 ///
 /// All instruments are `f64`: an integer and a float of one name are one
 /// stream. Series of an [`SdkMeterProvider`] are bound, which is about eight
-/// times as fast as a call with attributes, and what is counted often is gathered on each
+/// times as fast as a call with attributes, and what is counted often is buffered on each
 /// thread, to be handed over when a reader collects. Series of any other provider,
 /// that could drop bound measurements without a word, are called with attributes.
 ///
@@ -87,7 +87,7 @@ impl Sink for OtelSink {
     }
 
     /// The SDK runs the callbacks of observable instruments before it collects.
-    fn before_it_is_read(&self, hand_over: HandOver) {
+    fn flush_with(&self, flush: Flusher) {
         if self.builder.can_bind {
             let builder = Arc::new(Arc::downgrade(&self.builder));
             let gathers = Arc::clone(&builder);
@@ -95,13 +95,13 @@ impl Sink for OtelSink {
             let _ = self
                 .builder
                 .meter
-                .f64_observable_counter("tracing_meter.gathered")
+                .f64_observable_counter("tracing_meter.buffered")
                 .with_callback(move |_| {
                     let _ = COLLECTS.try_with(|collects| collects.set(true));
                     if let Some(builder) = gathers.upgrade() {
                         builder.bind_early();
                     }
-                    hand_over.hand_over();
+                    flush.flush();
                 })
                 .build();
             // A view may have dropped the instrument, and its callback with it.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::layer::open_span::OpenSpan;
-use crate::no_poison::NoPoison;
+use crate::sync::Mutex;
 
 /// Spans for which there is no place, by id: another registry may give any ids.
 #[derive(Default)]
 pub(super) struct Elsewhere {
-    spans: NoPoison<HashMap<u64, Arc<OpenSpan>>>,
+    spans: Mutex<HashMap<u64, Arc<OpenSpan>>>,
     len: AtomicUsize,
 }
 

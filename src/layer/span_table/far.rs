@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::{ArcSwapOption, Guard};
 
 use super::{FREE, OpenSpan, Place, Slots, Tags};
-use crate::no_poison::NoPoison;
-use crate::segmented::Segmented;
+use crate::sync::Mutex;
+use crate::sync::segmented::Segmented;
 
 /// The blocks of a thread that has more spans open than it mostly does.
 ///
@@ -21,7 +21,7 @@ use crate::segmented::Segmented;
 #[derive(Default)]
 pub(super) struct Far {
     blocks: Segmented<FarBlock, 16>,
-    became_empty: NoPoison<Option<u32>>,
+    became_empty: Mutex<Option<u32>>,
 }
 
 #[derive(Default)]

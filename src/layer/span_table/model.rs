@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::scope;
 
 use super::*;
+use crate::callsites::PlanPosition;
 use crate::layer::open_span::FAILED;
-use crate::meter::PlanPosition;
-use crate::plan::RoutePosition;
+use crate::plan::BindingPosition;
 
 const STEPS: u64 = 20_000;
 const POSITION: PlanPosition = PlanPosition::from_bits(0);
@@ -31,9 +31,9 @@ struct Opener<'a> {
     random: u64,
     thread: u64,
     next: u64,
-    free: Receiver<SpanPlace>,
+    free: Receiver<RegistryId>,
     /// Which of its spans are closed by others.
-    frees: &'a [Sender<SpanPlace>],
+    frees: &'a [Sender<RegistryId>],
     to: Sender<Known>,
     from: Receiver<Known>,
     open: Vec<Known>,
@@ -71,7 +71,7 @@ impl Opener<'_> {
     fn open(&mut self) {
         let place = self.free.try_recv().unwrap_or_else(|_| {
             self.next += 1;
-            SpanPlace {
+            RegistryId {
                 index: self.next - 1,
                 thread: self.thread,
                 // Some threads see the highest generation that has a place, and beyond.
@@ -86,7 +86,7 @@ impl Opener<'_> {
         };
         if self.random(3) > 0 {
             let opened = self.random(u64::MAX);
-            let fill = |open: &OpenSpan| open.fill(POSITION, RoutePosition::NONE, opened, 0);
+            let fill = |open: &OpenSpan| open.fill(POSITION, BindingPosition::NONE, opened, 0);
             if let Some(near) = self.table.free(id) {
                 fill(near.open);
                 near.occupy();
@@ -146,7 +146,7 @@ impl Opener<'_> {
             ..known
         };
         gone.check(self.table);
-        let mut place = SpanPlace::of(known.id);
+        let mut place = RegistryId::of(known.id);
         place.generation += 1;
         let _ = self.frees[place.thread as usize].send(place);
     }

@@ -1,7 +1,7 @@
 //! Where the table keeps a span.
 
 use super::PASSED;
-use crate::span_place::SpanPlace;
+use crate::registry_id::RegistryId;
 
 /// How many spans share a block.
 pub(super) const BLOCK: usize = 64;
@@ -16,7 +16,7 @@ const MOST_BLOCKS: u64 = 1 << 20;
 
 /// Where a span's slot is.
 #[derive(Clone, Copy)]
-pub(super) struct Place(pub(super) SpanPlace);
+pub(super) struct Place(pub(super) RegistryId);
 
 #[allow(
     clippy::cast_possible_truncation,
@@ -25,7 +25,7 @@ pub(super) struct Place(pub(super) SpanPlace);
 impl Place {
     #[inline(always)]
     pub(super) const fn of(id: u64) -> Self {
-        Self(SpanPlace::of(id))
+        Self(RegistryId::of(id))
     }
 
     /// Which of the blocks that stay is the span's.

@@ -11,9 +11,9 @@ use super::early::Early;
 use super::instrument::OtelInstrument;
 use crate::instrument::Instrument;
 use crate::labels::Labels;
-use crate::no_poison::NoPoison;
 use crate::sink::problems::SinkProblems;
 use crate::sink::worker::Worker;
+use crate::sync::Mutex;
 
 /// Builds instruments of a meter, and knows those that it has built.
 pub(super) struct Builder {
@@ -23,7 +23,7 @@ pub(super) struct Builder {
     pub(super) worker: Worker,
     /// Whether each collection calls `bind_early` first.
     pub(super) is_gathered: AtomicBool,
-    known: NoPoison<Known>,
+    known: Mutex<Known>,
     /// Whether the worker is about to call `bind_early`.
     is_binding: AtomicBool,
     /// How many series were early, of instruments that are built.
@@ -59,7 +59,7 @@ impl Builder {
             can_bind,
             worker: Worker::default(),
             is_gathered: AtomicBool::new(false),
-            known: NoPoison::default(),
+            known: Mutex::default(),
             is_binding: AtomicBool::new(false),
             noted: AtomicU32::new(0),
             problems: OnceLock::new(),

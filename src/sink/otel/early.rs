@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::builder::Builder;
 use crate::instrument::Instrument;
 use crate::labels::Labels;
-use crate::no_poison::NoPoison;
 use crate::problem::Reason;
 use crate::reentrancy::call_sink;
 use crate::sink::Handle;
 use crate::sink::deferred::{Deferred, Kept};
 use crate::sink::worker::Worker;
+use crate::sync::Mutex;
 
 /// How many measurements of a histogram wait for the SDK: 128 KiB of them. A service
 /// that handles a thousand requests a second fills it in a collection of 16 seconds.
@@ -26,7 +26,7 @@ pub(super) struct Early {
     waiting: Deferred,
     built: OnceLock<Arc<dyn Handle>>,
     /// Held while it is bound, which waits for no collection.
-    in_turn: NoPoison<()>,
+    in_turn: Mutex<()>,
     /// Whether building it panicked, so that it has to be tried again.
     has_failed: AtomicBool,
 }
@@ -40,7 +40,7 @@ impl Early {
             instrument,
             labels,
             built: OnceLock::new(),
-            in_turn: NoPoison::default(),
+            in_turn: Mutex::default(),
             has_failed: AtomicBool::new(false),
         })
     }
@@ -132,7 +132,7 @@ impl Handle for Early {
         }
     }
 
-    fn is_quiet(&self) -> bool {
-        self.builder.can_bind
+    fn needs_guard(&self) -> bool {
+        !self.builder.can_bind
     }
 }

@@ -74,8 +74,8 @@ impl Handle for BoundCounter<f64> {
         self.add(value);
     }
 
-    fn is_quiet(&self) -> bool {
-        true
+    fn needs_guard(&self) -> bool {
+        false
     }
 }
 
@@ -84,8 +84,8 @@ impl Handle for BoundUpDownCounter<f64> {
         self.add(value);
     }
 
-    fn is_quiet(&self) -> bool {
-        true
+    fn needs_guard(&self) -> bool {
+        false
     }
 }
 
@@ -94,8 +94,8 @@ impl Handle for BoundGauge<f64> {
         Self::record(self, value);
     }
 
-    fn is_quiet(&self) -> bool {
-        true
+    fn needs_guard(&self) -> bool {
+        false
     }
 }
 
@@ -104,8 +104,8 @@ impl Handle for BoundHistogram<f64> {
         Self::record(self, value);
     }
 
-    fn is_quiet(&self) -> bool {
-        true
+    fn needs_guard(&self) -> bool {
+        false
     }
 }
 

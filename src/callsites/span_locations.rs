@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_core::Metadata;
 
-use crate::no_poison::NoPoison;
-use crate::plan::CodePlace;
+use crate::plan::SourceLocation;
+use crate::sync::Mutex;
 
 /// The span callsites that were seen, by place. Functions that a macro makes share one.
 ///
 /// Where one of them has an outcome the others have to be told from it, although they are
 /// not measured: an error that one of them returns is none of the first one's.
 #[derive(Default)]
-pub(super) struct SpanPlaces {
-    places: NoPoison<HashMap<CodePlace, Shared>>,
+pub(super) struct SpanLocations {
+    places: Mutex<HashMap<SourceLocation, Shared>>,
     has_changed: AtomicBool,
 }
 
@@ -24,13 +24,13 @@ struct Shared {
     unmeasured: Vec<&'static Metadata<'static>>,
 }
 
-impl SpanPlaces {
+impl SpanLocations {
     /// Notes a span with an outcome, and gives those that have to be told from it now.
     pub(super) fn add_with_outcome(
         &self,
         metadata: &'static Metadata<'static>,
     ) -> Vec<&'static Metadata<'static>> {
-        let Some(place) = CodePlace::of(metadata) else {
+        let Some(place) = SourceLocation::of(metadata) else {
             return Vec::new();
         };
         let mut places = self.places.lock();
@@ -50,7 +50,7 @@ impl SpanPlaces {
 
     /// Notes a span without one. Whether it has to be told from one that has.
     pub(super) fn add_unmeasured(&self, metadata: &'static Metadata<'static>) -> bool {
-        let Some(place) = CodePlace::of(metadata) else {
+        let Some(place) = SourceLocation::of(metadata) else {
             return false;
         };
         let mut places = self.places.lock();

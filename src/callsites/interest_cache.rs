@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing_core::dispatcher::with_default;
 use tracing_core::{Dispatch, callsite};
 
-use crate::no_poison::NoPoison;
+use crate::sync::Mutex;
 
 /// How long who changes an interest waits until `tracing` knows. It takes some milliseconds
 /// at most, but other layers are asked, and one of them may wait for a lock that this thread
@@ -25,7 +25,7 @@ pub(super) struct InterestCache(Arc<Shared>);
 
 struct Shared {
     ask: fn(),
-    rebuilds: NoPoison<Rebuilds>,
+    rebuilds: Mutex<Rebuilds>,
     has_ended: Condvar,
 }
 
@@ -41,7 +41,7 @@ impl Shared {
     fn new(ask: fn()) -> Self {
         Self {
             ask,
-            rebuilds: NoPoison::default(),
+            rebuilds: Mutex::default(),
             has_ended: Condvar::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tracing_subscriber::filter::Targets;
 
-use super::Meter;
+use super::Callsites;
 use super::callsite::Callsite;
 use super::configuration::{Configuration, Conventions};
 use crate::convention::Convention;
@@ -17,7 +17,7 @@ pub(crate) enum Directives {
     New(Box<Targets>),
 }
 
-impl Meter {
+impl Callsites {
     /// Measures by other directives and conventions from now on. What is open stays as it
     /// was opened.
     ///
@@ -45,7 +45,7 @@ impl Meter {
             return Ok(());
         }
         self.take_over(&before, after)?;
-        let subscriber = || self.home.get();
+        let subscriber = || self.own_subscriber.get();
         self.interest_cache.rebuild_if(|| true, subscriber);
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Meter {
         }
         *current = after;
         self.disabled.set(disabled);
-        self.callsites.each(Callsite::set_unknown);
+        self.by_metadata.each(Callsite::set_unknown);
         Ok(())
     }
 
@@ -165,30 +165,30 @@ mod tests {
         }
     }
 
-    fn meter() -> Meter {
+    fn callsites() -> Callsites {
         let problems = Arc::new(Problems::default());
         let sinks = Sinks::new(vec![Box::new(MemorySink::new())], Arc::clone(&problems));
         let catalog = Catalog::new(Arc::new(sinks), problems, Boundaries::new(), 10);
         let everything = Targets::new().with_default(LevelFilter::TRACE);
         let (rules, added) = (LabelRules::default(), Conventions::new());
-        Meter::new(added, everything, rules, Arc::new(catalog), false)
+        Callsites::new(added, everything, rules, Arc::new(catalog), false)
     }
 
-    fn set(meter: &Meter, conventions: &Conventions) {
+    fn set(callsites: &Callsites, conventions: &Conventions) {
         let all = |added: &mut Conventions| added.clone_from(conventions);
-        meter.reconfigure(&Directives::AsTheyAre, all);
+        callsites.reconfigure(&Directives::AsTheyAre, all);
     }
 
     /// How many plans are made of the event, if these are its conventions one after the other.
     fn plans(of: impl IntoIterator<Item = Conventions>) -> usize {
-        let meter = meter();
+        let callsites = callsites();
         for conventions in of {
-            set(&meter, &conventions);
-            let plan = meter.plan(&EVENT);
+            set(&callsites, &conventions);
+            let plan = callsites.plan(&EVENT);
             assert_eq!(plan.is_some(), !conventions.is_empty());
         }
-        let (_, callsite) = meter.callsite(&EVENT);
-        usize::from(callsite.first_plan().is_some()) + meter.later_plans.len()
+        let (_, callsite) = callsites.callsite(&EVENT);
+        usize::from(callsite.first_plan().is_some()) + callsites.later_plans.len()
     }
 
     const TIMES: usize = 10_000;
@@ -255,12 +255,12 @@ mod tests {
 
     #[test]
     fn a_convention_that_was_never_used_is_let_go() {
-        let meter = meter();
+        let callsites = callsites();
         let convention: Arc<dyn Convention> = Arc::new(Renames(None));
         let it = Arc::downgrade(&convention);
-        set(&meter, &vec![convention]);
+        set(&callsites, &vec![convention]);
         assert!(it.upgrade().is_some());
-        set(&meter, &Conventions::new());
+        set(&callsites, &Conventions::new());
         assert!(it.upgrade().is_none());
     }
 }

@@ -3,26 +3,26 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::no_poison::NoPoison;
 use crate::plan::KeptSeries;
 use crate::reentrancy::is_inside_a_sink;
+use crate::sync::Mutex;
 
 /// Series that have to get their 1 back: with the next event or span outside of
 /// any sink, or when the layer goes.
 #[derive(Default)]
-pub(super) struct Debts {
-    owed: NoPoison<KeptSeries>,
+pub(super) struct PendingCloses {
+    owed: Mutex<KeptSeries>,
     owes: AtomicBool,
 }
 
-impl Debts {
+impl PendingCloses {
     pub(super) fn add(&self, series: KeptSeries) {
         self.owed.lock().extend(series);
         self.owes.store(true, Ordering::Release);
     }
 
     #[inline]
-    pub(super) fn pay_outside_a_sink(&self) {
+    pub(super) fn settle_outside_a_sink(&self) {
         if self.owes.load(Ordering::Acquire) && !is_inside_a_sink() {
             self.pay();
         }

@@ -1,4 +1,4 @@
-//! What is gathered on each thread, and handed over when a sink is read.
+//! What is buffered on each thread, and handed over when a sink is read.
 //!
 //! To add to a number that all threads share is an atomic read-modify-write, which
 //! threads that count the same thing do in turn; a histogram of the OpenTelemetry
@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::kind::Kind;
-use crate::no_poison::NoPoison;
-use crate::segmented::Segmented;
 use crate::series::Series;
+use crate::sync::Mutex;
+use crate::sync::segmented::Segmented;
 
-mod place;
+mod thread_buffer;
 
-pub(crate) use place::{Place, SamplesIndex, SumIndex};
-use place::{Places, Waiting};
+pub(crate) use thread_buffer::{Place, SamplesIndex, SumIndex};
+use thread_buffer::{Places, ThreadBuffer};
 
 thread_local! {
-    /// The gatherer that this thread has met last, and its slot there. Without a
+    /// The pending that this thread has met last, and its slot there. Without a
     /// destructor, so that it can be read as long as the thread runs.
     static MINE: Cell<(u64, u32)> = const { Cell::new(NOBODY) };
     /// This thread's slots, which are given back when it ends.
@@ -32,20 +32,20 @@ thread_local! {
 const NOBODY: (u64, u32) = (0, 0);
 
 /// The measurements of a layer that sinks have not seen yet.
-pub(crate) struct Gatherer {
+pub(crate) struct Pending {
     this: Weak<Self>,
     /// Never that of another one, not even later.
     id: u64,
     /// What waits on each thread, by slot.
-    waiting: Segmented<Waiting, 4>,
-    slots: NoPoison<Slots>,
+    buffers: Segmented<ThreadBuffer, 4>,
+    slots: Mutex<Slots>,
     /// The sinks that have ever said that they are about to be read, by bit.
     readers: AtomicU32,
     /// How often any of them has, from 1.
     collections: AtomicU32,
     /// The last collection of each sink.
-    collected: [AtomicU32; Readers::MOST],
-    hot: NoPoison<Hot>,
+    collected: [AtomicU32; SinkSet::MOST],
+    hot: Mutex<Hot>,
 }
 
 /// How many collections there had been when something was measured. As long as a program
@@ -61,15 +61,15 @@ struct Slots {
 }
 
 struct Joined {
-    gatherer: Weak<Gatherer>,
+    pending: Weak<Pending>,
     slot: u32,
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
         let _ = MINE.try_with(|mine| mine.set(NOBODY));
-        if let Some(gatherer) = self.gatherer.upgrade() {
-            gatherer.slots.lock().free.push(self.slot);
+        if let Some(pending) = self.pending.upgrade() {
+            pending.slots.lock().free.push(self.slot);
         }
     }
 }
@@ -86,53 +86,53 @@ struct Hot {
 
 /// Brings a sink everything that was measured until now.
 ///
-/// A sink gets it from the layer, in [`Sink::before_it_is_read`](crate::Sink::before_it_is_read).
+/// A sink gets it from the layer, in [`Sink::flush_with`](crate::Sink::flush_with).
 #[derive(Clone, Debug)]
-pub struct HandOver {
-    gatherer: Weak<Gatherer>,
+pub struct Flusher {
+    pending: Weak<Pending>,
     sink: usize,
 }
 
-impl HandOver {
+impl Flusher {
     /// Records in the sink's handles what was measured on all threads.
     ///
     /// To be called whenever the sink is about to be read, on any thread, while the
     /// sink holds no lock that its handles take, and never by a handle that records.
     /// Measurements may wait from the first call on; before it, or if it is never
     /// called, none do.
-    pub fn hand_over(&self) {
-        if let Some(gatherer) = self.gatherer.upgrade() {
-            gatherer.hand_over(self.sink);
+    pub fn flush(&self) {
+        if let Some(pending) = self.pending.upgrade() {
+            pending.flush(self.sink);
         }
     }
 }
 
-impl Gatherer {
+impl Pending {
     pub(crate) fn new() -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            waiting: Segmented::new(),
-            slots: NoPoison::default(),
+            buffers: Segmented::new(),
+            slots: Mutex::default(),
             readers: AtomicU32::new(0),
             collections: AtomicU32::new(1),
-            collected: [const { AtomicU32::new(1) }; Readers::MOST],
-            hot: NoPoison::default(),
+            collected: [const { AtomicU32::new(1) }; SinkSet::MOST],
+            hot: Mutex::default(),
         })
     }
 
     /// What a sink calls when it is about to be read. Of many sinks not all can.
-    pub(crate) fn reader(self: &Arc<Self>, sink: usize) -> Option<HandOver> {
-        let gatherer = Arc::downgrade(self);
-        (sink < Readers::MOST).then_some(HandOver { gatherer, sink })
+    pub(crate) fn reader(self: &Arc<Self>, sink: usize) -> Option<Flusher> {
+        let pending = Arc::downgrade(self);
+        (sink < SinkSet::MOST).then_some(Flusher { pending, sink })
     }
 
-    fn hand_over(&self, sink: usize) {
+    fn flush(&self, sink: usize) {
         self.readers.fetch_or(1 << sink, Ordering::Relaxed);
         let hot = self.hot.lock().all.clone();
         for series in hot.iter().filter_map(Weak::upgrade) {
-            series.hand_over();
+            series.flush();
         }
         // What is measured from now on may miss this collection, although it need not.
         let collection = self.collections.fetch_add(1, Ordering::Relaxed) + 1;
@@ -151,8 +151,8 @@ impl Gatherer {
         Collection(collected.map_or(1, |it| it.load(Ordering::Relaxed)))
     }
 
-    pub(crate) fn readers(&self) -> Readers {
-        Readers(self.readers.load(Ordering::Relaxed))
+    pub(crate) fn readers(&self) -> SinkSet {
+        SinkSet(self.readers.load(Ordering::Relaxed))
     }
 
     /// A place for a series that is hot, while there are some left.
@@ -191,41 +191,41 @@ impl Gatherer {
         self.all().any(|waiting| waiting.holds(at))
     }
 
-    fn all(&self) -> impl Iterator<Item = &Waiting> {
+    fn all(&self) -> impl Iterator<Item = &ThreadBuffer> {
         let slots = 0..self.slots.lock().ever;
-        slots.filter_map(|slot| self.waiting.get(slot))
+        slots.filter_map(|slot| self.buffers.get(slot))
     }
 
     #[inline(always)]
-    fn mine(&self) -> Option<&Waiting> {
+    fn mine(&self) -> Option<&ThreadBuffer> {
         let (id, slot) = MINE.try_with(Cell::get).unwrap_or(NOBODY);
         if id != self.id {
             return None;
         }
-        self.waiting.get(slot)
+        self.buffers.get(slot)
     }
 
-    /// This thread's slot, if it was another gatherer's that it has met last, or a new
+    /// This thread's slot, if it was another pending's that it has met last, or a new
     /// one. A thread that is about to end gets none: nobody would give it back.
     #[cold]
-    fn join(&self) -> Option<&Waiting> {
+    fn join(&self) -> Option<&ThreadBuffer> {
         let slot = JOINED.try_with(|joined| {
             let mut joined = joined.try_borrow_mut().ok()?;
-            let is_ours = |joined: &&Joined| std::ptr::eq(joined.gatherer.as_ptr(), self);
+            let is_ours = |joined: &&Joined| std::ptr::eq(joined.pending.as_ptr(), self);
             if let Some(known) = joined.iter().find(is_ours) {
                 return Some(known.slot);
             }
-            joined.retain(|joined| joined.gatherer.strong_count() > 0);
+            joined.retain(|joined| joined.pending.strong_count() > 0);
             let slot = self.slots.lock().take();
             joined.push(Joined {
-                gatherer: Weak::clone(&self.this),
+                pending: Weak::clone(&self.this),
                 slot,
             });
             Some(slot)
         });
         let slot = slot.ok().flatten()?;
         MINE.try_with(|mine| mine.set((self.id, slot))).ok()?;
-        Some(self.waiting.get_or_grow(slot))
+        Some(self.buffers.get_or_grow(slot))
     }
 }
 
@@ -245,17 +245,17 @@ pub(crate) enum Whose {
     All,
 }
 
-impl std::fmt::Debug for Gatherer {
+impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gatherer").finish_non_exhaustive()
+        f.debug_struct("Pending").finish_non_exhaustive()
     }
 }
 
 /// A set of sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Readers(u32);
+pub(crate) struct SinkSet(u32);
 
-impl Readers {
+impl SinkSet {
     const MOST: usize = 32;
 
     pub(crate) const fn is_empty(self) -> bool {

@@ -16,14 +16,14 @@ const THREAD_BITS: u32 = if usize::BITS == 64 { 13 } else { 8 };
 
 /// The parts of a span's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SpanPlace {
+pub(crate) struct RegistryId {
     /// Among the spans that its thread opened.
     pub(crate) index: u64,
     pub(crate) thread: u64,
     pub(crate) generation: u64,
 }
 
-impl SpanPlace {
+impl RegistryId {
     #[inline(always)]
     pub(crate) const fn of(id: u64) -> Self {
         let key = id.wrapping_sub(1);
@@ -56,7 +56,7 @@ mod tests {
     /// Pins the layout: a release of the registry with another one fails here.
     #[test]
     fn the_registrys_ids_hold_index_thread_and_generation() {
-        let place = |span: &tracing::Span| SpanPlace::of(span.id().unwrap().into_u64());
+        let place = |span: &tracing::Span| RegistryId::of(span.id().unwrap().into_u64());
         // Without a layer the registry keeps spans that have closed.
         let registry = Registry::default().with(Identity::new());
         tracing::subscriber::with_default(registry, || {
@@ -65,7 +65,7 @@ mod tests {
             assert_eq!((at.index, at.generation), (0, 0));
             let others: Vec<_> = (0..1000).map(|_| tracing::info_span!("other")).collect();
             for (index, other) in (1..).zip(&others) {
-                let expected = SpanPlace { index, ..at };
+                let expected = RegistryId { index, ..at };
                 assert_eq!(place(other), expected);
             }
             drop(first);
@@ -87,7 +87,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_of_an_id_are_those_of_no_other(id in 1_u64..) {
-            prop_assert_eq!(SpanPlace::of(id).id(), id);
+            prop_assert_eq!(RegistryId::of(id).id(), id);
         }
     }
 }

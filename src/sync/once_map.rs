@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::no_poison::NoPoison;
-use crate::segmented::Segmented;
+use crate::sync::Mutex;
+use crate::sync::segmented::Segmented;
 
 const FIRST_TABLE: usize = 16;
 const GROWTH: usize = 2;
@@ -17,7 +17,7 @@ const TAG: u64 = !0 << 32;
 
 /// Keys and values that are inserted once, never changed and never removed.
 ///
-/// A reader takes no lock: plans and routes live here, and a measurement looks up
+/// A reader takes no lock: plans and bindings live here, and a measurement looks up
 /// one of each. Only who inserts takes turns. Entries stand side by side, so that
 /// thousands of them stay near the processor, and have a position, by which they
 /// can be found again without their key.
@@ -29,7 +29,7 @@ pub(crate) struct OnceMap<K, V, const FIRST: usize, Align = CacheLine> {
     current: AtomicUsize,
     /// So many have their place from the beginning.
     entries: Segmented<Place<K, V, Align>, FIRST>,
-    len: NoPoison<u32>,
+    len: Mutex<u32>,
 }
 
 /// Open addressing: a slot holds half of a hash, and an entry's position plus one.
@@ -71,7 +71,7 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
             tables: [const { OnceLock::new() }; TABLES],
             current: AtomicUsize::new(0),
             entries: Segmented::new(),
-            len: NoPoison::new(0),
+            len: Mutex::new(0),
         }
     }
 

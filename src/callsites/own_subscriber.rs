@@ -9,19 +9,19 @@ use tracing_core::dispatcher::{WeakDispatch, get_default};
 
 thread_local! {
     /// Whose subscriber this thread looks for, until it is found.
-    static SOUGHT: Cell<Option<*const Home>> = const { Cell::new(None) };
+    static SOUGHT: Cell<Option<*const OwnSubscriber>> = const { Cell::new(None) };
 }
 
 /// The subscriber of one layer, known or to be found.
 #[derive(Default)]
-pub(crate) struct Home {
+pub(crate) struct OwnSubscriber {
     registered: OnceLock<WeakDispatch>,
 }
 
 /// What a subscriber is asked for, so that its layers say whether they are sought.
 pub(crate) struct Anybody;
 
-impl Home {
+impl OwnSubscriber {
     pub(crate) fn set(&self, subscriber: &Dispatch) {
         // A layer has one subscriber: it was moved into it.
         let _ = self.registered.set(subscriber.downgrade());

@@ -10,42 +10,42 @@ use crate::callsite_map::CallsiteMap;
 use crate::catalog::Catalog;
 use crate::convention::{Convention, FieldConvention, Recipe};
 use crate::labels::LabelBuf;
-use crate::no_poison::NoPoison;
-use crate::once_map::Position;
-use crate::plan::{CodePlace, LabelRules, Plan, compile};
+use crate::plan::{LabelRules, Plan, SourceLocation, compile};
 use crate::problem::Reason;
+use crate::sync::Mutex;
+use crate::sync::once_map::Position;
 
 mod callsite;
 mod configuration;
 mod disabled;
-mod home;
 mod interest_cache;
 mod level_hint;
+mod own_subscriber;
 mod plans;
 mod recognition;
 mod reconfigure;
-mod span_places;
+mod span_locations;
 
 use callsite::{Callsite, State};
 use configuration::Configuration;
 pub(crate) use configuration::Conventions;
 pub(crate) use disabled::Disabled;
-pub(crate) use home::{Anybody, Home};
 use interest_cache::InterestCache;
 use level_hint::LevelHint;
+pub(crate) use own_subscriber::{Anybody, OwnSubscriber};
 use plans::LaterPlans;
 pub(crate) use plans::PlanPosition;
 pub(crate) use reconfigure::Directives;
 
 /// Turns callsites into plans, and what is recorded there into measurements.
-pub(crate) struct Meter {
+pub(crate) struct Callsites {
     /// Held for moments, and never while a convention is asked.
-    configuration: NoPoison<Arc<Configuration>>,
+    configuration: Mutex<Arc<Configuration>>,
     field_names: Arc<dyn Convention>,
     /// What the layer was built with.
     first_directives: Targets,
     /// The conventions that have plans, or are asked now.
-    known: NoPoison<Vec<Weak<dyn Convention>>>,
+    known: Mutex<Vec<Weak<dyn Convention>>>,
     /// What directives disable of what conventions were asked for.
     pub(crate) disabled: Arc<Disabled>,
     pub(crate) rules: LabelRules,
@@ -53,14 +53,14 @@ pub(crate) struct Meter {
     is_inert: bool,
     pub(crate) level_hint: LevelHint,
     interest_cache: InterestCache,
-    pub(crate) home: Home,
-    callsites: CallsiteMap<Callsite>,
+    pub(crate) own_subscriber: OwnSubscriber,
+    by_metadata: CallsiteMap<Callsite>,
     later_plans: LaterPlans,
     /// Where spans may be open that have an outcome, by whatever configuration.
-    with_outcome: NoPoison<HashSet<CodePlace>>,
+    with_outcome: Mutex<HashSet<SourceLocation>>,
 }
 
-impl Meter {
+impl Callsites {
     pub(crate) fn new(
         added: Conventions,
         directives: Targets,
@@ -77,19 +77,19 @@ impl Meter {
         }
         Self {
             disabled: Arc::new(disabled),
-            configuration: NoPoison::new(configuration),
+            configuration: Mutex::new(configuration),
             field_names: Arc::new(FieldConvention),
             first_directives,
-            known: NoPoison::new(known),
+            known: Mutex::new(known),
             rules,
             catalog,
             is_inert,
             level_hint: LevelHint::default(),
             interest_cache: InterestCache::default(),
-            home: Home::default(),
-            callsites: CallsiteMap::new(),
+            own_subscriber: OwnSubscriber::default(),
+            by_metadata: CallsiteMap::new(),
             later_plans: LaterPlans::default(),
-            with_outcome: NoPoison::default(),
+            with_outcome: Mutex::default(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Meter {
     /// The plan that was found before.
     #[inline(always)]
     pub(crate) fn plan_at(&self, position: PlanPosition) -> Option<&Plan> {
-        let callsite = self.callsites.at(position.callsite());
+        let callsite = self.by_metadata.at(position.callsite());
         match callsite.and_then(Callsite::first_plan) {
             Some(plan) => Some(plan),
             None => self.later_plans.at(position),
@@ -172,13 +172,15 @@ impl Meter {
         plan.fields
             .read(&mut recorded, |visitor| event.record(visitor));
         inherit(&mut recorded.labels);
-        let route = plan.locate(&mut recorded.labels).map(|(_, route)| route);
-        plan.measure(&recorded, route, recorded.labels.key(), &self.catalog);
+        let binding = plan
+            .locate(&mut recorded.labels)
+            .map(|(_, binding)| binding);
+        plan.measure(&recorded, binding, recorded.labels.key(), &self.catalog);
     }
 
     #[inline(always)]
     fn callsite(&self, metadata: &'static Metadata<'static>) -> (Position, &Callsite) {
-        self.callsites
+        self.by_metadata
             .get_or_insert_with(metadata, Callsite::default)
     }
 
@@ -241,10 +243,10 @@ impl Meter {
         let is_outdated = || {
             let of_directives = configuration.most_verbose();
             let raises_hint = self.level_hint.want_outcomes(of_directives);
-            let has_changed = configuration.span_places.has_changed();
+            let has_changed = configuration.span_locations.has_changed();
             (raises_hint || has_changed) && self.level_hint.is_heard()
         };
-        let subscriber = || self.home.get();
+        let subscriber = || self.own_subscriber.get();
         self.interest_cache.rebuild_if(is_outdated, subscriber);
     }
 }

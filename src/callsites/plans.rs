@@ -2,17 +2,17 @@
 
 use std::sync::OnceLock;
 
-use crate::no_poison::NoPoison;
-use crate::once_map::Position;
 use crate::plan::Plan;
-use crate::segmented::Segmented;
+use crate::sync::Mutex;
+use crate::sync::once_map::Position;
+use crate::sync::segmented::Segmented;
 
 /// Plans that are not the first of their callsite. They stay where they are: a span that is
 /// open keeps the plan that it opened with.
 #[derive(Default)]
 pub(super) struct LaterPlans {
     plans: Segmented<OnceLock<Box<Plan>>, 8>,
-    len: NoPoison<u32>,
+    len: Mutex<u32>,
 }
 
 /// Where a plan is, for spans to keep: at the position of its callsite, or among the later

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
-use super::span_places::SpanPlaces;
+use super::span_locations::SpanLocations;
 use crate::convention::{Convention, Recipe};
 use crate::plan::{LabelRules, is_of_interest};
 use crate::problem::{Location, Problems, Reason};
@@ -21,7 +21,7 @@ pub(super) struct Configuration {
     pub(super) added: Conventions,
     pub(super) directives: Targets,
     /// The span callsites that were recognised by this configuration.
-    pub(super) span_places: SpanPlaces,
+    pub(super) span_locations: SpanLocations,
 }
 
 /// What the conventions make of a callsite.
@@ -37,7 +37,7 @@ impl Configuration {
         Self {
             added,
             directives,
-            span_places: SpanPlaces::default(),
+            span_locations: SpanLocations::default(),
         }
     }
 

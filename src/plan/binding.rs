@@ -6,37 +6,36 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 
 use super::moments::Outcome;
-use crate::gatherer::Place;
 use crate::labels::{LabelKey, Seed};
-use crate::once_map::{Entry, Inserted, OnceMap, Position};
-use crate::one_or_more::OneOrMore;
+use crate::pending::Place;
 use crate::series::Series;
+use crate::sync::once_map::{Entry, Inserted, OnceMap, Position};
 
-/// A plan's routes, by what was recorded.
+/// A plan's bindings, by what was recorded.
 ///
 /// Invariant: their number is bounded. Each of those beyond `insert_within` leads to a series
 /// that was new, or to the end of such a one.
-pub(super) struct Routes {
+pub(super) struct Bindings {
     pub(super) seed: Seed,
     measures: usize,
-    map: OnceMap<RouteKey, Ends, 8>,
+    map: OnceMap<BindingKey, Ends, 8>,
 }
 
 /// Label values, and where they lead.
-pub(crate) type Route = Entry<RouteKey, Ends>;
+pub(crate) type Binding = Entry<BindingKey, Ends>;
 
-/// Where a route is, for spans to keep.
-pub(crate) type RoutePosition = Position;
+/// Where a binding is, for spans to keep.
+pub(crate) type BindingPosition = Position;
 
 /// The words of a `LabelBuf`. Those of two short labels stand in place.
-pub(crate) type RouteKey = SmallVec<[u64; 4]>;
+pub(crate) type BindingKey = SmallVec<[u64; 4]>;
 
 /// Where the labels lead.
 pub(crate) struct Ends {
     /// For each measure of the plan.
-    of_measures: OneOrMore<End>,
-    /// The routes of the same labels with each of the outcomes.
-    with_outcome: OnceLock<Box<[OnceLock<RoutePosition>; Outcome::COUNT]>>,
+    of_measures: SmallVec<[End; 1]>,
+    /// The bindings of the same labels with each of the outcomes.
+    with_outcome: OnceLock<Box<[OnceLock<BindingPosition>; Outcome::COUNT]>>,
     /// How often values that a map leads here were given a way of their own.
     unmapped: AtomicU8,
 }
@@ -53,7 +52,7 @@ pub(crate) struct End {
     pub(super) place: OnceLock<Place>,
 }
 
-impl Routes {
+impl Bindings {
     pub(super) fn new(measures: usize) -> Self {
         Self {
             seed: Seed::random(),
@@ -63,7 +62,7 @@ impl Routes {
     }
 
     #[inline(always)]
-    pub(super) fn find(&self, key: LabelKey<'_>) -> Option<(RoutePosition, &Route)> {
+    pub(super) fn find(&self, key: LabelKey<'_>) -> Option<(BindingPosition, &Binding)> {
         self.map.get(key.hash, |known| is_same(known, key.words))
     }
 
@@ -72,35 +71,35 @@ impl Routes {
     }
 
     #[inline(always)]
-    pub(super) fn at(&self, position: RoutePosition) -> Option<&Route> {
+    pub(super) fn at(&self, position: BindingPosition) -> Option<&Binding> {
         self.map.at(position)
     }
 
-    /// The route of these values, which is new unless it is known.
-    pub(super) fn insert(&self, key: LabelKey<'_>) -> (RoutePosition, &Route) {
+    /// The binding of these values, which is new unless it is known.
+    pub(super) fn insert(&self, key: LabelKey<'_>) -> (BindingPosition, &Binding) {
         self.map.insert(key.hash, key.words.into(), self.ends())
     }
 
     /// The same, unless it would be new and there are so many already.
-    pub(super) fn insert_within(&self, most: usize, key: LabelKey<'_>) -> Option<&Route> {
-        let is_key = |known: &RouteKey| is_same(known, key.words);
+    pub(super) fn insert_within(&self, most: usize, key: LabelKey<'_>) -> Option<&Binding> {
+        let is_key = |known: &BindingKey| is_same(known, key.words);
         let new = || (key.words.into(), self.ends());
         match self.map.insert_within(most, key.hash, is_key, new) {
-            Inserted::Before(route) | Inserted::Now(route) => Some(route),
+            Inserted::Before(binding) | Inserted::Now(binding) => Some(binding),
             Inserted::NoRoom => None,
         }
     }
 
     fn ends(&self) -> Ends {
         Ends {
-            of_measures: OneOrMore::new(self.measures, End::default),
+            of_measures: (0..self.measures).map(|_| End::default()).collect(),
             with_outcome: OnceLock::new(),
             unmapped: AtomicU8::new(0),
         }
     }
 }
 
-impl Route {
+impl Binding {
     #[inline(always)]
     pub(crate) fn label_key(&self) -> LabelKey<'_> {
         LabelKey {
@@ -140,16 +139,16 @@ impl Route {
         }
     }
 
-    /// The route of the same labels with this outcome, if that is known.
+    /// The binding of the same labels with this outcome, if that is known.
     #[inline(always)]
-    pub(super) fn with_outcome(&self, outcome: Outcome) -> Option<RoutePosition> {
+    pub(super) fn with_outcome(&self, outcome: Outcome) -> Option<BindingPosition> {
         let all = self.value.with_outcome.get()?;
         all[outcome as usize].get().copied()
     }
 
-    pub(super) fn set_with_outcome(&self, outcome: Outcome, route: RoutePosition) {
+    pub(super) fn set_with_outcome(&self, outcome: Outcome, binding: BindingPosition) {
         let all = self.value.with_outcome.get_or_init(Box::default);
-        let _ = all[outcome as usize].set(route);
+        let _ = all[outcome as usize].set(binding);
     }
 }
 

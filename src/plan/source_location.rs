@@ -4,13 +4,13 @@ use tracing_core::Metadata;
 
 /// A place that the callsites of one `#[instrument]` share: the attribute's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct CodePlace {
+pub(crate) struct SourceLocation {
     line: u32,
     file: &'static str,
     module: &'static str,
 }
 
-impl CodePlace {
+impl SourceLocation {
     pub(crate) fn of(metadata: &Metadata<'static>) -> Option<Self> {
         Some(Self {
             line: metadata.line()?,

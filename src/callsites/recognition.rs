@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tracing_core::Metadata;
 
-use super::Meter;
+use super::Callsites;
 use super::callsite::{Callsite, State};
 use super::configuration::{Configuration, Recognised};
-use crate::plan::CodePlace;
+use crate::plan::SourceLocation;
 
-impl Meter {
+impl Callsites {
     /// What a callsite is in the current configuration, which is asked if it was not yet.
     pub(super) fn recognise(
         &self,
@@ -48,7 +48,7 @@ impl Meter {
         let problems = self.catalog.problems();
         let found = configuration.recognise(&self.field_names, metadata, &self.rules, problems);
         let is_for_outcomes = match &found {
-            _ if metadata.is_event() => CodePlace::of_failed_span(metadata).is_some(),
+            _ if metadata.is_event() => SourceLocation::of_failed_span(metadata).is_some(),
             Some(found) if found.has_outcome() => {
                 self.tell_apart(configuration, metadata);
                 true
@@ -77,7 +77,7 @@ impl Meter {
 
     /// Follows the spans that could be taken for this one, too.
     fn tell_apart(&self, configuration: &Arc<Configuration>, metadata: &'static Metadata<'static>) {
-        for other in configuration.span_places.add_with_outcome(metadata) {
+        for other in configuration.span_locations.add_with_outcome(metadata) {
             let (_, callsite) = self.callsite(other);
             self.recognise(other, callsite);
             let followed = Some(Recognised::default());
@@ -92,8 +92,8 @@ impl Meter {
         configuration: &Configuration,
         metadata: &'static Metadata<'static>,
     ) -> bool {
-        let had_outcome =
-            CodePlace::of(metadata).is_some_and(|place| self.with_outcome.lock().contains(&place));
-        configuration.span_places.add_unmeasured(metadata) || had_outcome
+        let had_outcome = SourceLocation::of(metadata)
+            .is_some_and(|place| self.with_outcome.lock().contains(&place));
+        configuration.span_locations.add_unmeasured(metadata) || had_outcome
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, MutexGuard, OnceLock};
 
 use super::configuration::Recognised;
 use super::plans::PlanPosition;
-use crate::no_poison::NoPoison;
 use crate::plan::Plan;
+use crate::sync::Mutex;
 
 /// A callsite that was seen.
 ///
@@ -31,9 +31,9 @@ pub(super) struct State(u32);
 /// What configurations have made of a callsite of interest.
 #[derive(Default)]
 struct History {
-    in_turn: NoPoison<()>,
-    now: NoPoison<Arc<Recognised>>,
-    made: NoPoison<Vec<Made>>,
+    in_turn: Mutex<()>,
+    now: Mutex<Arc<Recognised>>,
+    made: Mutex<Vec<Made>>,
 }
 
 /// A plan, and what it was made of.

@@ -1,18 +1,18 @@
 //! A mutex that a panic does not poison.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{self, MutexGuard, PoisonError, TryLockError};
 
-/// A [`Mutex`] whose lock always succeeds.
+/// A [`sync::Mutex`] whose lock always succeeds.
 ///
 /// Every critical section of this crate leaves its data whole at each step, so
 /// a panic inside one (of an allocation, say) must not silence measurements
 /// for the rest of the process.
 #[derive(Debug, Default)]
-pub(crate) struct NoPoison<T>(Mutex<T>);
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
-impl<T> NoPoison<T> {
+impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self(Mutex::new(value))
+        Self(sync::Mutex::new(value))
     }
 
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {

@@ -4,12 +4,12 @@ use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
 use super::configuration::{Configuration, guarded};
-use crate::no_poison::NoPoison;
 use crate::problem::{Location, Problem, Problems, Reason};
+use crate::sync::Mutex;
 
 /// What the current configuration disables, as far as it is known.
 #[derive(Default)]
-pub(crate) struct Disabled(NoPoison<Vec<Problem>>);
+pub(crate) struct Disabled(Mutex<Vec<Problem>>);
 
 impl Disabled {
     pub(crate) fn problems(&self) -> Vec<Problem> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::kind::Kind;
-use crate::segmented::Blocks;
+use crate::sync::segmented::Blocks;
 
 /// Which of each thread's places are a series'.
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +60,12 @@ impl Places {
 
 /// What waits on one thread.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct ThreadBuffer {
     sums: Blocks<Line, LINES>,
     samples: Blocks<Samples, 1>,
 }
 
-impl Waiting {
+impl ThreadBuffer {
     /// Only called by the thread that it belongs to. Whether the value could be taken.
     #[inline(always)]
     pub(super) fn add(&self, place: Place, value: f64) -> bool {

@@ -1,0 +1,7 @@
+//! What threads share: structures that are read without a lock, and the mutex of the rest.
+
+mod mutex;
+pub(crate) mod once_map;
+pub(crate) mod segmented;
+
+pub(crate) use mutex::Mutex;
