@@ -2,6 +2,8 @@
 
 mod mutex;
 pub(crate) mod once_map;
+mod per_thread;
 pub(crate) mod segmented;
 
 pub(crate) use mutex::Mutex;
+pub(crate) use per_thread::PerThread;
