@@ -175,7 +175,7 @@ impl Callsites {
         let binding = plan
             .locate(&mut recorded.labels)
             .map(|(_, binding)| binding);
-        plan.measure(&recorded, binding, recorded.labels.key(), &self.catalog);
+        plan.measure(&recorded, binding, recorded.labels.key());
     }
 
     #[inline(always)]
@@ -228,7 +228,7 @@ impl Callsites {
         }
         let plan = compile(metadata, &recognised.recipes, &self.rules, &self.catalog);
         if plan.moments.have_outcome() {
-            self.with_outcome.lock().extend(plan.place);
+            self.with_outcome.lock().extend(plan.source);
             self.want_outcomes(&configuration);
         }
         let state = match callsite.set_first_plan(plan.into()) {

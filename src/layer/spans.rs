@@ -80,14 +80,8 @@ impl Spans {
         let mut inherited = self.with_inherited(plan, &recorded.labels, outer, ctx);
         let binding = plan.locate(inherited.as_mut().unwrap_or(&mut recorded.labels));
         let early = inherited.as_ref().unwrap_or(&recorded.labels).key();
-        let catalog = &self.callsites.catalog;
-        plan.measure(
-            &recorded,
-            binding.map(|(_, binding)| binding),
-            early,
-            catalog,
-        );
-        let in_flight = plan.measure_opened(binding, early, catalog);
+        plan.measure(&recorded, binding.map(|(_, binding)| binding), early);
+        let in_flight = plan.measure_opened(binding, early);
         let id = id.into_u64();
         let inherits = if inherited.is_some() { INHERITS } else { 0 };
         let marks = opening_marks(plan, &recorded) | inherits;
@@ -176,7 +170,7 @@ impl Spans {
         let mut inherited = self.with_inherited(plan, &own, outer, ctx);
         let labels = inherited.as_mut().unwrap_or(&mut own);
         let binding = plan.locate(labels).map(|(_, binding)| binding);
-        plan.measure(&recorded, binding, labels.key(), &self.callsites.catalog);
+        plan.measure(&recorded, binding, labels.key());
     }
 
     /// Entering matters only during a panic: a destructor's visit to a span is
@@ -269,13 +263,12 @@ impl Spans {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let catalog = &self.callsites.catalog;
         let end = open.last_exit().unwrap_or_else(|| self.now(plan));
         let seconds = nanos_to_seconds(self.clock.nanos_between(open.opened(), end));
         let outcome = outcome(open.marks());
         let held = || open.take_held();
         if let Some(binding) = open.labels_binding(plan)
-            && plan.measure_closed_on(binding, outcome, seconds, held, catalog)
+            && plan.measure_closed_on(binding, outcome, seconds, held)
         {
             return;
         }
@@ -299,8 +292,8 @@ impl Spans {
         if let Some(inherited) = self.with_inherited(plan, &labels, outer, ctx) {
             labels = inherited;
         }
-        let (held, catalog) = (open.take_held(), &self.callsites.catalog);
-        plan.measure_closed(&mut labels, outcome, seconds, &held, catalog);
+        let held = open.take_held();
+        plan.measure_closed(&mut labels, outcome, seconds, &held);
     }
 
     /// An event says that a function returned an error: its span failed.
@@ -315,7 +308,7 @@ impl Spans {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         self.each_around(event, ctx, |open, plan| {
-            let is_it = plan.place == Some(place);
+            let is_it = plan.source == Some(place);
             if is_it {
                 open.mark(FAILED);
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::view::View;
 use super::{Plan, PlannedMeasure};
-use crate::catalog::Catalog;
 use crate::convention::Reading;
 use crate::labels::{LabelBuf, LabelKey};
 use crate::problem::Reason;
@@ -12,19 +11,11 @@ use crate::series::{Admitted, Series};
 
 impl Plan {
     #[cold]
-    pub(super) fn add_to_admitted(
-        &self,
-        measure: u8,
-        value: f64,
-        key: LabelKey<'_>,
-        catalog: &Catalog,
-    ) {
+    pub(super) fn add_to_admitted(&self, measure: u8, value: f64, key: LabelKey<'_>) {
         let planned = &self.measures[usize::from(measure)];
-        match self.admit(measure, key, catalog) {
+        match self.admit(measure, key) {
             Some(Admitted::Overflow(_)) if planned.reading != Reading::Amount => {
-                self.reject(measure, Reason::LevelOverflow, catalog, || {
-                    value.to_string()
-                });
+                self.reject(measure, Reason::LevelOverflow, || value.to_string());
             }
             Some(admitted) => planned.reading.add(admitted.series(), value),
             None => {}
@@ -32,17 +23,11 @@ impl Plan {
     }
 
     /// Finds the series in the catalog, if these values feed the measure, and remembers the
-    /// way where there is a bound to such ways: not to the overflow series, and not without
-    /// end to others.
-    pub(super) fn admit(
-        &self,
-        measure: u8,
-        key: LabelKey<'_>,
-        catalog: &Catalog,
-    ) -> Option<Admitted<'_>> {
+    /// binding where there is a bound to such bindings: never to the overflow series.
+    pub(super) fn admit(&self, measure: u8, key: LabelKey<'_>) -> Option<Admitted<'_>> {
         let planned = &self.measures[usize::from(measure)];
         if !self.is_fed(planned, key.words) {
-            self.remember(measure, key, None, self.most_ways);
+            self.remember(measure, key, None, self.most_bindings);
             return None;
         }
         let target = match planned.unit_conflict.get() {
@@ -55,11 +40,11 @@ impl Plan {
         let viewed = is_read.then(|| view.read(key.words, planned.is_late, limit, seed));
         let words = viewed.as_ref().map(LabelBuf::as_words);
         let labels = view.names.of(words.unwrap_or(key.words));
-        let admitted = target.and_then(|metric| catalog.admit(metric, labels));
-        let admitted = admitted.map_err(|tally| catalog.reject(tally)).ok()?;
+        let admitted = target.and_then(|metric| self.catalog.admit(metric, labels));
+        let admitted = admitted.map_err(|tally| self.catalog.reject(tally)).ok()?;
         let most = match admitted {
             Admitted::New(_) => usize::MAX,
-            Admitted::Known(_) => self.most_ways,
+            Admitted::Known(_) => self.most_bindings,
             Admitted::Overflow(_) => 0,
         };
         self.remember(measure, key, Some(admitted.series()), most);

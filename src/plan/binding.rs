@@ -1,11 +1,11 @@
-//! The way from label values to series, remembered.
+//! Label values bound to series, remembered.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
-use super::moments::Outcome;
+use super::outcome::Outcome;
 use crate::labels::{LabelKey, Seed};
 use crate::pending::Place;
 use crate::series::Series;
@@ -36,7 +36,7 @@ pub(crate) struct Ends {
     of_measures: SmallVec<[End; 1]>,
     /// The bindings of the same labels with each of the outcomes.
     with_outcome: OnceLock<Box<[OnceLock<BindingPosition>; Outcome::COUNT]>>,
-    /// How often values that a map leads here were given a way of their own.
+    /// How often values that a map leads here were bound as they are.
     unmapped: AtomicU8,
 }
 

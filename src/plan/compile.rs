@@ -1,5 +1,6 @@
 //! From a recipe to a plan.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use tracing_core::Metadata;
@@ -22,10 +23,10 @@ use labels::Labels;
 
 const MAX_DOCS: usize = 250;
 const MAX_FEEDS: usize = 250;
-/// Several ways lead to one series, where what was recorded is not all in its labels.
-const WAYS_PER_SERIES: usize = 2;
+/// Several bindings lead to one series, where what was recorded is not all in its labels.
+const BINDINGS_PER_SERIES: usize = 2;
 
-/// Which fields of spans are labels, beside `label.KEY`.
+/// Which fields of spans are labels without `label.KEY`.
 #[derive(Debug, Default)]
 pub(crate) struct LabelRules {
     /// Fields that label their span's own metrics.
@@ -51,7 +52,7 @@ pub(crate) fn compile(
     metadata: &'static Metadata<'static>,
     recipes: &[Recipe],
     rules: &LabelRules,
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
 ) -> Plan {
     let first = recipes.iter().flat_map(Recipe::measures).next();
     let mut compiler = Compiler {
@@ -101,9 +102,11 @@ pub(crate) fn compile(
             .map(|(_, measure)| measure)
             .collect(),
         moments: compiler.moments,
-        place: SourceLocation::of(metadata),
+        source: SourceLocation::of(metadata),
         fails: SourceLocation::of_failed_span(metadata),
-        most_ways: catalog.series_cap().saturating_mul(WAYS_PER_SERIES),
+        most_bindings: catalog.series_cap().saturating_mul(BINDINGS_PER_SERIES),
+        has_conflict: AtomicBool::new(false),
+        catalog: Arc::clone(catalog),
         pending: Arc::clone(catalog.pending()),
     }
 }

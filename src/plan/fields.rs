@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 use tracing_core::field::{Field, Visit};
 
+use super::rare::{Rare, Rejected};
 use crate::convention::{Says, Test};
 use crate::cut::format_cut;
 use crate::kind::Kind;
@@ -44,19 +45,6 @@ pub(crate) struct Recorded {
 
 /// Samples that wait for the end of their span, by measure.
 pub(crate) type Held = SmallVec<[(u8, f64); 2]>;
-
-/// What is rarely recorded.
-#[derive(Default)]
-pub(super) struct Rare {
-    pub(super) rejected: Vec<Rejected>,
-    pub(super) docs: Vec<(u8, String)>,
-}
-
-pub(super) struct Rejected {
-    pub(super) measure: u8,
-    pub(super) reason: Reason,
-    pub(super) shown: String,
-}
 
 /// How much of a help text or a unit is read, in bytes.
 const MAX_DOC: usize = 1024;

@@ -1,8 +1,8 @@
 //! Values that are mapped before a binding is looked for.
 //!
-//! There may be no bound to values that a map leads to a few others. Of those that it leads to
-//! one way, some get ways of their own; what is recorded beyond that is mapped each time, and
-//! goes the way of the few.
+//! There may be no bound to the values that a map makes a few of. Of those that it makes one
+//! of, some are bound as they are; what is recorded beyond that is mapped each time, and then
+//! found among the few.
 
 use super::Plan;
 use super::binding::{Binding, BindingPosition};
@@ -69,15 +69,15 @@ impl Plan {
         }
         let found = self.bindings.find(mapped.key());
         if found.is_some_and(|(_, binding)| binding.takes_unmapped() && self.has_room_unmapped()) {
-            // This one gets a way as it is, and is not mapped again.
+            // This one is bound as it is, and is not mapped again.
             return None;
         }
         *labels = mapped;
         found
     }
 
-    /// Other ways need room, too.
+    /// Other bindings need room, too.
     fn has_room_unmapped(&self) -> bool {
-        self.bindings.len() < self.most_ways / 2
+        self.bindings.len() < self.most_bindings / 2
     }
 }

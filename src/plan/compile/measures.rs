@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::super::PlannedMeasure;
 use super::super::fields::PlannedValue;
-use super::super::{PlannedMeasure, is_named};
 use super::{Compiler, index};
 use crate::catalog::Metric;
 use crate::convention::{Measure, Reading, Recipe, Source, ValueField};
@@ -54,7 +54,7 @@ impl<'a> Compiler<'a> {
     /// is not counted again by another.
     fn hidden_by(&self, measure: &Measure, recipe: &Recipe) -> Box<[u8]> {
         let before = (0..).zip(&self.measures).filter(|(_, (other, planned))| {
-            !std::ptr::eq(*other, recipe) && is_named(planned, &measure.metric)
+            !std::ptr::eq(*other, recipe) && planned.is_named(&measure.metric)
         });
         let hidden_by: Vec<(u8, &str)> = before
             .map(|(at, (other, _))| (at, &*other.convention))

@@ -92,7 +92,7 @@ pub(super) fn outcome_field(feed: &Feed) -> Option<&'static str> {
 }
 
 /// The own slots that stand before the inherited value in every feed: with a value there it
-/// would make another way to the same series.
+/// would make another binding to the same series.
 pub(super) fn hidden_by(
     key: &str,
     feeds: &[(&Recipe, &Feed)],
