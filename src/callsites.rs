@@ -169,8 +169,7 @@ impl Callsites {
         inherit: impl FnOnce(&mut LabelBuf),
     ) {
         let mut recorded = plan.nothing_recorded();
-        plan.fields
-            .read(&mut recorded, |visitor| event.record(visitor));
+        event.record(&mut recorded);
         inherit(&mut recorded.labels);
         let binding = plan
             .locate(&mut recorded.labels)

@@ -12,7 +12,7 @@ mod hash;
 mod set;
 
 pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME};
-pub(crate) use entry::{is_mapped_in, is_true_in, value_in};
+pub(crate) use entry::{WORD, is_mapped_in, is_true_in, value_in};
 pub(crate) use hash::Seed;
 pub(crate) use set::{LabelNames, LabelSet};
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Weak};
 
 use crate::kind::Kind;
 use crate::sync::{Mutex, PerThread};
+use crate::value::Amount;
 
 mod flusher;
 mod sink_set;
@@ -109,9 +110,9 @@ impl Pending {
 
     /// Whether the value is pending on this thread now.
     #[inline(always)]
-    pub(crate) fn add(&self, place: Place, value: f64) -> bool {
+    pub(crate) fn add(&self, place: Place, amount: Amount) -> bool {
         let mine = self.buffers.mine().or_else(|| self.buffers.join());
-        mine.is_some_and(|buffer| buffer.add(place, value))
+        mine.is_some_and(|buffer| buffer.add(place, amount))
     }
 
     pub(crate) fn sum(&self, at: SumIndex) -> f64 {

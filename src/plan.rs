@@ -19,6 +19,9 @@ mod measure;
 mod moments;
 mod outcome;
 mod rare;
+mod recorded;
+mod roles;
+mod samples;
 mod source_location;
 mod spans;
 mod view;
@@ -26,11 +29,12 @@ mod view;
 use binding::Bindings;
 pub(crate) use binding::{Binding, BindingPosition};
 pub(crate) use compile::{LabelRules, compile, is_of_interest};
-pub(crate) use fields::{FieldPlan, Held, Recorded};
+pub(crate) use fields::FieldPlan;
 use inherited::Inherited;
 use mapped::MappedSlots;
 pub(crate) use moments::Moments;
 pub(crate) use outcome::Outcome;
+pub(crate) use recorded::{Held, Recorded};
 pub(crate) use source_location::SourceLocation;
 pub(crate) use spans::{InFlight, KeptSeries};
 use view::View;
@@ -79,8 +83,8 @@ struct PlannedMeasure {
 
 impl Plan {
     #[inline(always)]
-    pub(crate) fn nothing_recorded(&self) -> Recorded {
-        Recorded::new(self.bindings.seed)
+    pub(crate) fn nothing_recorded(&self) -> Recorded<'_> {
+        Recorded::new(&self.fields, self.bindings.seed)
     }
 
     #[inline]

@@ -66,7 +66,7 @@ impl Series {
             self.record_now(value, |_| true);
             return self.warm_up();
         };
-        if !self.pending().add(buffered.place, value) {
+        if !self.pending().add(buffered.place, value.into()) {
             buffered.make_room(self.pending(), |value| self.record_flushed(buffered, value));
             self.record_now(value, |_| true);
             self.note_collection();

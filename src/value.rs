@@ -1,20 +1,21 @@
-//! The values of fields: the only `Visit`, and the one match that decides what a
-//! value is worth as a measurement.
+//! The values of fields, and the one match that decides what a value is worth as a
+//! measurement.
 
 use std::error::Error;
 use std::fmt;
 
-use tracing_core::field::{Field, Visit};
-
 use crate::kind::Kind;
 use crate::problem::Reason;
 
+mod amount;
 mod form;
 
+pub(crate) use amount::Amount;
 pub use form::TextValue;
 pub(crate) use form::ValueForm;
 
 /// A field's value, before anybody has decided what it is for.
+#[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
     I64(i64),
     U64(u64),
@@ -56,7 +57,7 @@ pub(crate) fn measurement(kind: Kind, value: &Value<'_>) -> Result<f64, Reason> 
     }
 }
 
-// Kept apart: together with the others the compiler would convert all of them
+// Not within its caller: together with the other types the compiler would convert all of them
 // as 128 bits.
 #[cold]
 #[allow(clippy::cast_precision_loss, reason = "the nearest f64")]
@@ -68,53 +69,6 @@ fn i128_to_f64(value: i128) -> f64 {
 #[allow(clippy::cast_precision_loss, reason = "the nearest f64")]
 fn u128_to_f64(value: u128) -> f64 {
     value as f64
-}
-
-/// Takes the fields that are recorded, one by one.
-pub(crate) trait ReadField {
-    /// To be inlined: in each call the value's type is known.
-    fn read(&mut self, field: &Field, value: &Value<'_>);
-}
-
-/// Hands every recorded field on.
-pub(crate) struct Visitor<R>(pub(crate) R);
-
-impl<R: ReadField> Visit for Visitor<R> {
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.read(field, &Value::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.read(field, &Value::U64(value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.0.read(field, &Value::I128(value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.0.read(field, &Value::U128(value));
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.read(field, &Value::F64(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.read(field, &Value::Bool(value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.read(field, &Value::Str(value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.0.read(field, &Value::Error(value));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.read(field, &Value::Text(value));
-    }
 }
 
 impl Value<'_> {

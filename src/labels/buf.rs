@@ -83,6 +83,33 @@ impl LabelBuf {
         }
     }
 
+    /// Appends the label in a slot, if that comes after all others, there is room on the
+    /// stack, and its value is one word; text up to `limit` is. Whether it was.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, slot: u8, value: &Value<'_>, limit: usize) -> bool {
+        let (tag, len, word) = match *value {
+            Value::Str(v) if v.len() <= limit => (STR, v.len(), short_word(v.as_bytes())),
+            Value::I64(v) => (I64, WORD, v.cast_unsigned()),
+            Value::U64(v) if i64::try_from(v).is_ok() => (I64, WORD, v),
+            Value::F64(v) => (F64, WORD, v.to_bits()),
+            Value::Bool(v) => (BOOL, WORD, u64::from(v)),
+            _ => return false,
+        };
+        let at = self.len;
+        if i16::from(slot) <= self.last_slot || at > INLINE - 2 {
+            return false;
+        }
+        let head = head(slot, tag, len);
+        self.hash.write(head, word);
+        // One by one: copied together, they would be read back while they are on their
+        // way to memory, which stalls the processor.
+        self.inline[at] = head;
+        self.inline[at + 1] = word;
+        self.len = at + 2;
+        self.last_slot = i16::from(slot);
+        true
+    }
+
     /// Sets the label in a slot. Text is cut at `limit` bytes, between characters.
     #[inline(always)]
     pub(crate) fn set(&mut self, slot: u8, value: &Value<'_>, limit: usize) {

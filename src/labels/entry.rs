@@ -11,7 +11,8 @@ pub(super) const STR: u8 = 0;
 pub(super) const I64: u8 = 1;
 pub(super) const F64: u8 = 2;
 pub(super) const BOOL: u8 = 3;
-pub(super) const WORD: usize = 8;
+/// How many bytes a word has.
+pub(crate) const WORD: usize = 8;
 
 /// The bits of a head that say the type, and the one that says that a map gave the value.
 const TAG: u64 = 0x7F;

@@ -152,7 +152,7 @@ impl OpenSpan {
     }
 
     /// Samples for its end.
-    pub(super) fn hold(&self, samples: &Held) {
+    pub(super) fn hold(&self, samples: &[(u8, f64)]) {
         let mut apart = self.apart.lock();
         let held = &mut apart.get_or_insert_default().held;
         held.retain(|(measure, _)| samples.iter().all(|(newer, _)| newer != measure));

@@ -15,9 +15,7 @@ use super::span_table::{Closing, Near, SpanTable};
 use crate::callsites::{Callsites, PlanPosition};
 use crate::clock::Clock;
 use crate::labels::LabelBuf;
-use crate::plan::{
-    BindingPosition, Held, InFlight, KeptSeries, Outcome, Plan, Recorded, SourceLocation,
-};
+use crate::plan::{BindingPosition, InFlight, KeptSeries, Outcome, Plan, Recorded, SourceLocation};
 use crate::reentrancy::is_inside_a_sink;
 
 /// The last exit of a span whose time is of no interest.
@@ -74,8 +72,7 @@ impl Spans {
         self.pending_closes.settle_outside_a_sink();
         let opened = self.now(plan);
         let mut recorded = plan.nothing_recorded();
-        plan.fields
-            .read(&mut recorded, |visitor| attrs.record(visitor));
+        attrs.record(&mut recorded);
         let outer = self.outer_of_new(attrs, ctx);
         let mut inherited = self.with_inherited(plan, &recorded.labels, outer, ctx);
         let binding = plan.locate(inherited.as_mut().unwrap_or(&mut recorded.labels));
@@ -92,7 +89,7 @@ impl Spans {
             opened,
             marks,
             labels: Some(&recorded.labels),
-            held: &recorded.held,
+            held: recorded.held(),
         };
         let end_unseen = |there| self.end_unseen(there, ctx);
         // Each case on its way: a copy of what is in flight would wait for its parts.
@@ -145,13 +142,12 @@ impl Spans {
             return self.callsites.reject_reentrant(plan);
         }
         let mut recorded = plan.nothing_recorded();
-        plan.fields
-            .read(&mut recorded, |visitor| values.record(visitor));
+        values.record(&mut recorded);
         if recorded.failed {
             open.mark(FAILED);
         }
-        if !recorded.held.is_empty() {
-            open.hold(&recorded.held);
+        if !recorded.held().is_empty() {
+            open.hold(recorded.held());
         }
         if recorded.is_silent() {
             if !recorded.labels.is_empty() {
@@ -364,7 +360,7 @@ struct Opening<'a> {
     marks: u8,
     /// Its labels, if they are not those of the binding.
     labels: Option<&'a LabelBuf>,
-    held: &'a Held,
+    held: &'a [(u8, f64)],
 }
 
 impl Opening<'_> {
@@ -390,7 +386,7 @@ fn in_flight(plan: &Plan, open: &OpenSpan) -> KeptSeries {
 }
 
 #[inline(always)]
-fn opening_marks(plan: &Plan, recorded: &Recorded) -> u8 {
+fn opening_marks(plan: &Plan, recorded: &Recorded<'_>) -> u8 {
     let mark = |condition, mark| if condition { mark } else { 0 };
     mark(recorded.failed, FAILED)
         | mark(plan.moments.are_timed(), TIMED)

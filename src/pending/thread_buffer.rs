@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::kind::Kind;
 use crate::sync::segmented::Blocks;
+use crate::value::Amount;
 
 /// Which of each thread's places are a series'.
 #[derive(Clone, Copy, Debug)]
@@ -68,20 +69,24 @@ pub(super) struct ThreadBuffer {
 impl ThreadBuffer {
     /// Only called by the thread that it belongs to. Whether the value could be taken.
     #[inline(always)]
-    pub(super) fn add(&self, place: Place, value: f64) -> bool {
+    pub(super) fn add(&self, place: Place, amount: Amount) -> bool {
         match place {
-            Place::Counter { added } if is_small_whole(value) => self.grow(added, value),
-            Place::UpDownCounter { added, .. } if matches!(value, 1.0) => self.grow(added, 1.0),
-            Place::UpDownCounter { taken_back, .. } if matches!(value, -1.0) => {
-                self.grow(taken_back, 1.0)
+            Place::Counter { added } => match amount.as_whole() {
+                // A zero is passed on: it makes the series visible.
+                None | Some(0) => false,
+                Some(value) => self.grow(added, value),
+            },
+            Place::UpDownCounter { added, .. } if amount == Amount::ONE => self.grow(added, 1),
+            Place::UpDownCounter { taken_back, .. } if amount == Amount::MINUS_ONE => {
+                self.grow(taken_back, 1)
             }
+            Place::UpDownCounter { .. } => false,
             Place::Histogram(SamplesIndex(at)) => {
                 let samples = self.samples.get(at);
                 samples
                     .unwrap_or_else(|| self.samples.get_or_grow(at))
-                    .push(value)
+                    .push(amount.to_f64())
             }
-            Place::Counter { .. } | Place::UpDownCounter { .. } => false,
         }
     }
 
@@ -102,7 +107,7 @@ impl ThreadBuffer {
     }
 
     #[inline(always)]
-    fn grow(&self, at: SumIndex, value: f64) -> bool {
+    fn grow(&self, at: SumIndex, value: u32) -> bool {
         let (line, place) = at.place();
         let line = self
             .sums
@@ -131,43 +136,29 @@ impl SumIndex {
     }
 }
 
-/// What only grows, as the bits of a float.
+/// What only grows.
 #[derive(Default)]
 struct Total(AtomicU64);
 
-/// A total up to this, and one more value, is exact.
-const MOST_TOTAL: f64 = 4_503_599_627_370_496.0;
-
-/// What may wait: of these, a total that only grows loses none. A fraction or a
-/// large number would be rounded, or would have others rounded, for good. A zero is
-/// passed on, too: it makes the series visible.
-#[inline(always)]
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::float_cmp,
-    reason = "in this range only a fraction is lost, which is what is asked"
-)]
-fn is_small_whole(value: f64) -> bool {
-    // Not `fract`, which is a call where the processor may be an old one.
-    (1.0..=4_294_967_296.0).contains(&value) && value as i64 as f64 == value
-}
+/// A total up to this, and one more value, is exact as a float.
+const MOST_TOTAL: u64 = 1 << 52;
 
 impl Total {
     /// Whether there was room.
     #[inline(always)]
-    fn add(&self, value: f64) -> bool {
-        let total = f64::from_bits(self.0.load(Ordering::Relaxed));
+    fn add(&self, value: u32) -> bool {
+        let total = self.0.load(Ordering::Relaxed);
         let has_room = total < MOST_TOTAL;
         if has_room {
-            // Whoever sees this sees what happened before it on any thread.
-            self.0.store((total + value).to_bits(), Ordering::Release);
+            // A thread that sees this sees what happened before it on any thread.
+            self.0.store(total + u64::from(value), Ordering::Release);
         }
         has_room
     }
 
+    #[allow(clippy::cast_precision_loss, reason = "it is exact")]
     fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Acquire))
+        self.0.load(Ordering::Acquire) as f64
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use tracing_core::Metadata;
 
 use super::binding::Bindings;
-use super::fields::{FieldPlan, FieldRole, Mark, PlannedDoc, Roles};
+use super::fields::{FieldPlan, PlannedDoc};
 use super::mapped::MappedSlots;
+use super::roles::{Mark, Roles};
 use super::view::View;
 use super::{Moments, Plan, PlannedMeasure, SourceLocation};
 use crate::catalog::Catalog;
@@ -81,16 +82,7 @@ pub(crate) fn compile(
     compiler.add_label_keys(&views);
     Plan {
         location: Location::of(metadata),
-        fields: FieldPlan {
-            roles: compiler.fields.into_iter().map(FieldRole::from).collect(),
-            docs,
-            label_limit: rules.limit,
-            rejects: compiler
-                .measures
-                .iter()
-                .map(|_| Default::default())
-                .collect(),
-        },
+        fields: FieldPlan::new(compiler.fields, docs, rules.limit, compiler.measures.len()),
         mapped: MappedSlots::of(&views, &carried),
         views,
         inherited,

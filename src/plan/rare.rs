@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Plan;
+use super::{Held, Plan};
 use crate::convention::Says;
 use crate::problem::{Reason, Tally};
+use crate::value::Amount;
 
-/// What a callsite has recorded beside labels and samples.
+/// What an event or span has recorded that most do not.
 #[derive(Default)]
 pub(super) struct Rare {
+    /// Those beyond the first few.
+    pub(super) samples: Vec<(u8, Amount)>,
+    /// What is measured when the span closes.
+    pub(super) held: Held,
     pub(super) rejected: Vec<Rejected>,
     pub(super) docs: Vec<(u8, String)>,
 }
@@ -18,6 +23,13 @@ pub(super) struct Rejected {
     pub(super) measure: u8,
     pub(super) reason: Reason,
     pub(super) shown: String,
+}
+
+impl Rare {
+    /// Whether there is nothing to measure now, nor to say.
+    pub(super) fn is_silent(&self) -> bool {
+        self.samples.is_empty() && self.rejected.is_empty() && self.docs.is_empty()
+    }
 }
 
 impl Plan {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::binding::{Binding, BindingPosition};
-use super::fields::Held;
-use super::{Outcome, Plan};
+use super::{Held, Outcome, Plan};
 use crate::labels::{LabelBuf, LabelKey, OUTCOME};
 use crate::series::Series;
-use crate::value::Value;
+use crate::value::{Amount, Value};
 
 /// Where a span's in-flight series are, which get back what they were given
 /// whatever becomes of the span's labels or the instrument.
@@ -33,8 +32,8 @@ impl Plan {
         if let Some((position, binding)) = binding
             && self.moments.in_flight.iter().all(|m| binding.is_known(*m))
         {
-            self.add_each(&self.moments.opened, 1.0, Some(binding), key);
-            self.add_in_flight(binding, 1.0);
+            self.add_each(&self.moments.opened, Amount::ONE, Some(binding), key);
+            self.add_in_flight(binding, Amount::ONE);
             return InFlight::On(position);
         }
         self.measure_first_opened(key)
@@ -42,7 +41,7 @@ impl Plan {
 
     #[cold]
     fn measure_first_opened(&self, key: LabelKey<'_>) -> InFlight {
-        self.add_each(&self.moments.opened, 1.0, None, key);
+        self.add_each(&self.moments.opened, Amount::ONE, None, key);
         if self.moments.in_flight.is_empty() {
             // For labels that come late: they move the span from binding to binding.
             self.bindings.insert_within(self.most_bindings, key);
@@ -64,7 +63,7 @@ impl Plan {
     /// Takes back what a span had in flight on a binding.
     #[inline(always)]
     pub(crate) fn take_back(&self, binding: &Binding) {
-        self.add_in_flight(binding, -1.0);
+        self.add_in_flight(binding, Amount::MINUS_ONE);
     }
 
     /// What a span has in flight on a binding.
@@ -121,7 +120,7 @@ impl Plan {
         labels: &mut LabelBuf,
         outcome: Outcome,
         seconds: f64,
-        held: &Held,
+        held: &[(u8, f64)],
     ) {
         self.locate(labels);
         let early = labels.clone();
@@ -143,26 +142,25 @@ impl Plan {
 
     #[inline(always)]
     fn measure_late(&self, binding: Option<&Binding>, key: LabelKey<'_>, seconds: f64) {
-        self.add_each(&self.moments.closed, 1.0, binding, key);
-        self.add_each(&self.moments.duration, seconds, binding, key);
+        self.add_each(&self.moments.closed, Amount::ONE, binding, key);
+        self.add_each(&self.moments.duration, seconds.into(), binding, key);
     }
 
     #[cold]
-    fn measure_held(&self, held: &Held, binding: Option<&Binding>, key: LabelKey<'_>) {
+    fn measure_held(&self, held: &[(u8, f64)], binding: Option<&Binding>, key: LabelKey<'_>) {
         for (measure, default) in &self.moments.held {
             let mut last = held.iter().rev();
             let recorded = last.find(|(of, _)| of == measure).map(|(_, value)| *value);
             if let Some(value) = recorded.or(*default) {
-                self.add(*measure, value, binding, key);
+                self.add(*measure, value.into(), binding, key);
             }
         }
     }
 
     #[inline(always)]
-    fn add_in_flight(&self, binding: &Binding, value: f64) {
+    fn add_in_flight(&self, binding: &Binding, amount: Amount) {
         for measure in &self.moments.in_flight {
-            let planned = &self.measures[usize::from(*measure)];
-            self.add_on(binding, *measure, planned, value);
+            self.add_on(binding, *measure, amount);
         }
     }
 }

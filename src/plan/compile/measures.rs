@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::super::PlannedMeasure;
-use super::super::fields::PlannedValue;
+use super::super::roles::PlannedValue;
 use super::{Compiler, index};
 use crate::catalog::Metric;
 use crate::convention::{Measure, Reading, Recipe, Source, ValueField};
