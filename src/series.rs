@@ -27,31 +27,31 @@ const HOT_SAMPLES: u32 = 1_000;
 /// Its handles are taken from the sinks when it is recorded for the first time:
 /// earlier, the OpenTelemetry SDK would export a series of zero that nobody measured.
 pub(crate) struct Series {
-    this: Weak<Self>,
-    kind: Kind,
-    instrument: Arc<Instrument>,
+    family: Arc<Family>,
     labels: Labels,
-    sinks: Arc<Sinks>,
     handles: Handles,
     /// How often it was measured, more or less, until it is hot.
     uses: AtomicU32,
     /// The collection after which the sinks were called last. What is pending is not in it.
     measured_after: AtomicU32,
     /// Set once it is hot; to nothing, if there was no room left.
-    buffered: OnceLock<Option<Buffered>>,
+    buffered: OnceLock<Option<Box<Buffered>>>,
     risen_from: Level,
     fallen_from: Level,
 }
 
+/// What all series of an instrument share.
+struct Family {
+    instrument: Arc<Instrument>,
+    sinks: Arc<Sinks>,
+}
+
 impl Series {
-    fn new(instrument: &Arc<Instrument>, labels: Labels, sinks: &Arc<Sinks>) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
-            this: Weak::clone(this),
-            kind: instrument.kind(),
-            instrument: Arc::clone(instrument),
+    fn new(family: &Arc<Family>, labels: Labels) -> Arc<Self> {
+        Arc::new(Self {
+            family: Arc::clone(family),
             labels,
-            sinks: Arc::clone(sinks),
-            handles: sinks.no_handles(),
+            handles: family.sinks.no_handles(),
             uses: AtomicU32::new(0),
             measured_after: AtomicU32::new(0),
             buffered: OnceLock::new(),
@@ -61,7 +61,7 @@ impl Series {
     }
 
     #[inline(always)]
-    pub(crate) fn record(&self, value: f64) {
+    pub(crate) fn record(self: &Arc<Self>, value: f64) {
         let Some(buffered) = self.buffered() else {
             self.record_now(value, |_| true);
             return self.warm_up();
@@ -76,12 +76,12 @@ impl Series {
     }
 
     /// Adds how much higher `level` is than this series' previous sample.
-    pub(crate) fn record_rise_to(&self, level: f64) {
+    pub(crate) fn record_rise_to(self: &Arc<Self>, level: f64) {
         self.record(self.risen_from.rise_to(level));
     }
 
     /// Adds how much lower `level` is than this series' previous sample.
-    pub(crate) fn record_fall_to(&self, level: f64) {
+    pub(crate) fn record_fall_to(self: &Arc<Self>, level: f64) {
         self.record(self.fallen_from.fall_to(level));
     }
 
@@ -102,12 +102,16 @@ impl Series {
 
     #[inline(always)]
     fn buffered(&self) -> Option<&Buffered> {
-        self.buffered.get()?.as_ref()
+        self.buffered.get()?.as_deref()
     }
 
     #[inline(always)]
     fn pending(&self) -> &Pending {
-        self.sinks.pending()
+        self.family.sinks.pending()
+    }
+
+    fn kind(&self) -> Kind {
+        self.family.instrument.kind()
     }
 
     fn record_flushed(&self, buffered: &Buffered, value: f64) {
@@ -137,17 +141,15 @@ impl Series {
 
     #[inline(never)]
     fn record_guarded(&self, sink: usize, handle: &OnceLock<Resolved>, value: f64) {
-        let Self {
-            instrument, labels, ..
-        } = self;
-        self.sinks.record(sink, handle, instrument, labels, value);
+        let Family { instrument, sinks } = &*self.family;
+        sinks.record(sink, handle, instrument, &self.labels, value);
     }
 
     /// Counts the uses of a series until it is hot, and buffered.
     #[inline]
-    fn warm_up(&self) {
+    fn warm_up(self: &Arc<Self>) {
         let uses = self.uses.load(Ordering::Relaxed);
-        let hot = match self.kind {
+        let hot = match self.kind() {
             Kind::Counter | Kind::UpDownCounter => HOT_SUM,
             Kind::Histogram => HOT_SAMPLES,
             Kind::Gauge => return self.note_collection(),
@@ -164,7 +166,7 @@ impl Series {
     }
 
     #[cold]
-    fn buffer(&self) {
+    fn buffer(self: &Arc<Self>) {
         let mut sinks = self.pending().flushing();
         let mut by_all = true;
         for (sink, handle) in self.handles.iter().enumerate() {
@@ -178,9 +180,9 @@ impl Series {
         }
         // Of two threads that get here one takes a place: there are not many.
         self.buffered.get_or_init(|| {
-            let this: Weak<dyn Flush> = Weak::<Self>::clone(&self.this);
-            let place = self.pending().buffer(this, self.kind)?;
-            Some(Buffered::new(place, sinks, by_all))
+            let this: Weak<Self> = Arc::downgrade(self);
+            let place = self.pending().buffer(this, self.kind())?;
+            Some(Buffered::new(place, sinks, by_all).into())
         });
     }
 }

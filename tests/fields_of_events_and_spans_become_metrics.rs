@@ -370,6 +370,23 @@ fn a_field_that_is_named_twice_counts_twice() {
 }
 
 #[test]
+fn many_measurements_of_one_event_count_in_their_order() {
+    let measured = measure(|| {
+        info!(
+            gauge.level = 1,
+            monotonic_counter.a = 1,
+            monotonic_counter.b = 2,
+            monotonic_counter.c = 3,
+            monotonic_counter.d = 4,
+            gauge.level = 2,
+            monotonic_counter.e = 5,
+        );
+    });
+    let values = ["level", "a", "b", "c", "d", "e"].map(|name| measured.value(name, &[]));
+    assert_eq!(values, [2.0, 1.0, 2.0, 3.0, 4.0, 5.0].map(Some));
+}
+
+#[test]
 fn of_a_label_that_is_named_twice_the_last_value_counts() {
     let measured = measure(|| {
         info!(monotonic_counter.n = 1, k = 1, k = 2);

@@ -1,8 +1,9 @@
 //! The hot path: from what was recorded to the series of its binding.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::binding::Binding;
+use super::binding::{Binding, End};
 use super::{Plan, Recorded};
 use crate::convention::Reading;
 use crate::labels::LabelKey;
@@ -53,52 +54,36 @@ impl Plan {
         binding: Option<&Binding>,
         key: LabelKey<'_>,
     ) {
-        let is_pending = !self.has_conflict.load(Ordering::Relaxed)
-            && binding.is_some_and(|binding| self.add_pending(binding, measure, amount));
-        if !is_pending {
-            self.add_now(measure, amount, binding, key);
-        }
-    }
-
-    /// Adds to the series that a binding leads to, if it does.
-    #[inline(always)]
-    pub(super) fn add_on(&self, binding: &Binding, measure: u8, amount: Amount) {
-        if !self.add_pending(binding, measure, amount) {
-            self.add_to_series(binding, measure, amount.to_f64());
-        }
-    }
-
-    /// Adds where the binding keeps what is pending, without a look at its series. Whether
-    /// there was room.
-    #[inline(always)]
-    fn add_pending(&self, binding: &Binding, measure: u8, amount: Amount) -> bool {
-        let place = binding.end(measure).and_then(|end| end.place.get());
-        place.is_some_and(|place| self.pending.add(*place, amount))
-    }
-
-    #[inline(never)]
-    fn add_now(&self, measure: u8, amount: Amount, binding: Option<&Binding>, key: LabelKey<'_>) {
-        let planned = &self.measures[usize::from(measure)];
-        let value = amount.to_f64();
-        let is_added = planned.unit_conflict.get().is_none()
-            && binding.is_some_and(|binding| self.add_to_series(binding, measure, value));
+        let is_added = !self.has_conflict.load(Ordering::Relaxed)
+            && binding.is_some_and(|binding| self.add_on(binding, measure, amount));
         if !is_added {
-            self.add_to_admitted(measure, value, key);
+            // Slower, and right for each measure of a plan that has a conflict, too.
+            self.add_to_admitted(measure, amount.to_f64(), key);
         }
     }
 
     /// Whether the binding leads to a series of this measure, or to none.
-    #[inline]
-    fn add_to_series(&self, binding: &Binding, measure: u8, value: f64) -> bool {
+    #[inline(always)]
+    pub(super) fn add_on(&self, binding: &Binding, measure: u8, amount: Amount) -> bool {
         let Some(end) = binding.end(measure) else {
             return false;
         };
-        let Some(fed) = end.series.get() else {
+        if let Some(place) = end.place.get()
+            && self.pending.add(*place, amount)
+        {
+            return true;
+        }
+        let Some(series) = end.series.get() else {
             return false;
         };
-        let Some(series) = fed else {
-            return true;
-        };
+        if let Some(series) = series {
+            self.add_to_series(series, end, measure, amount.to_f64());
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn add_to_series(&self, series: &Arc<Series>, end: &End, measure: u8, value: f64) {
         let reading = self.measures[usize::from(measure)].reading;
         reading.add(series, value);
         if reading == Reading::Amount
@@ -106,13 +91,12 @@ impl Plan {
         {
             let _ = end.place.set(place);
         }
-        true
     }
 }
 
 impl Reading {
     #[inline]
-    pub(super) fn add(self, series: &Series, value: f64) {
+    pub(super) fn add(self, series: &Arc<Series>, value: f64) {
         match self {
             Self::Amount => series.record(value),
             Self::Rise => series.record_rise_to(value),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::Series;
+use super::{Family, Series};
 use crate::instrument::Instrument;
 use crate::labels::{Label, LabelSet, LabelValue, Labels};
 use crate::pending::Collection;
@@ -21,6 +21,8 @@ pub(crate) struct SeriesSet {
     /// Set once it is: series are never removed.
     is_full: AtomicBool,
     overflow: OnceLock<Arc<Series>>,
+    /// Set when the first series is admitted.
+    family: OnceLock<Arc<Family>>,
 }
 
 /// What became of a set of labels.
@@ -39,6 +41,7 @@ impl SeriesSet {
             known: OnceMap::new(),
             is_full: AtomicBool::new(false),
             overflow: OnceLock::new(),
+            family: OnceLock::new(),
         }
     }
 
@@ -55,7 +58,7 @@ impl SeriesSet {
         if self.is_full.load(Ordering::Relaxed) {
             return Admitted::Overflow(self.overflow(instrument));
         }
-        let new = || (Series::new(instrument, labels.to_labels(), &self.sinks), ());
+        let new = || (Series::new(self.family(instrument), labels.to_labels()), ());
         match self.known.insert_within(self.cap, hash, is_key, new) {
             Inserted::Before(known) => Admitted::Known(&known.key),
             Inserted::Now(new) => Admitted::New(&new.key),
@@ -77,7 +80,16 @@ impl SeriesSet {
         self.overflow.get_or_init(|| {
             let key = "otel.metric.overflow".into();
             let labels = Labels::new(vec![Label::new(&key, LabelValue::Bool(true))]);
-            Series::new(instrument, labels, &self.sinks)
+            Series::new(self.family(instrument), labels)
+        })
+    }
+
+    fn family(&self, instrument: &Arc<Instrument>) -> &Arc<Family> {
+        self.family.get_or_init(|| {
+            Arc::new(Family {
+                instrument: Arc::clone(instrument),
+                sinks: Arc::clone(&self.sinks),
+            })
         })
     }
 }
