@@ -111,8 +111,16 @@ impl Pending {
     /// Whether the value is pending on this thread now.
     #[inline(always)]
     pub(crate) fn add(&self, place: Place, amount: Amount) -> bool {
-        let mine = self.buffers.mine().or_else(|| self.buffers.join());
-        mine.is_some_and(|buffer| buffer.add(place, amount))
+        match self.buffers.mine() {
+            Some(buffer) => buffer.add(place, amount),
+            None => self.add_first(place, amount),
+        }
+    }
+
+    #[cold]
+    fn add_first(&self, place: Place, amount: Amount) -> bool {
+        let joined = self.buffers.join();
+        joined.is_some_and(|buffer| buffer.add(place, amount))
     }
 
     pub(crate) fn sum(&self, at: SumIndex) -> f64 {

@@ -54,12 +54,14 @@ impl Plan {
         binding: Option<&Binding>,
         key: LabelKey<'_>,
     ) {
-        let is_added = !self.has_conflict.load(Ordering::Relaxed)
-            && binding.is_some_and(|binding| self.add_on(binding, measure, amount));
-        if !is_added {
-            // Slower, and right for each measure of a plan that has a conflict, too.
-            self.add_to_admitted(measure, amount.to_f64(), key);
+        if let Some(binding) = binding
+            && !self.has_conflict.load(Ordering::Relaxed)
+            && self.add_on(binding, measure, amount)
+        {
+            return;
         }
+        // Slower, and right for each measure of a plan that has a conflict, too.
+        self.add_to_admitted(measure, amount.to_f64(), key);
     }
 
     /// Whether the binding leads to a series of this measure, or to none.

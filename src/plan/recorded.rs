@@ -73,7 +73,10 @@ impl<'p> Recorded<'p> {
         if let FieldRole::Label(slot) = *role {
             self.labels.append(slot, value, self.plan.word_limit)
         } else if let FieldRole::Measure(measure, _) = *role {
-            Amount::of_any_kind(value).is_some_and(|amount| self.samples.push(measure, amount))
+            match Amount::of_any_kind(value) {
+                Some(amount) => self.samples.push(measure, amount),
+                None => false,
+            }
         } else {
             matches!(role, FieldRole::Nothing)
         }
