@@ -66,7 +66,7 @@ impl Rules {
     /// ```
     pub fn from_toml(text: &str) -> Result<Self, BuildError> {
         parse(text).map_err(|fault| {
-            let (line, column) = fault.place_in(text);
+            let (line, column) = fault.location_in(text);
             let culprit = format!("in line {line}, column {column}");
             BuildError::new(ErrorKind::Rule, culprit, fault.why)
         })
@@ -91,7 +91,7 @@ impl Rules {
             BuildError::new(ErrorKind::Rule, culprit, error.to_string())
         })?;
         parse(&text).map_err(|fault| {
-            let (line, column) = fault.place_in(&text);
+            let (line, column) = fault.location_in(&text);
             let culprit = format!("in `{}`, line {line}, column {column}", path.display());
             BuildError::new(ErrorKind::Rule, culprit, fault.why)
         })

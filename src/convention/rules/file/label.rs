@@ -1,7 +1,6 @@
 //! `[[rule.label]]`
 
 use super::Fault;
-use super::rule::word;
 use super::table::{Located, Table};
 use crate::convention::rules::RuleLabel;
 use crate::convention::rules::rule_label;
@@ -30,7 +29,7 @@ pub(super) fn read(table: &Table<'_>) -> Result<RuleLabel, Fault> {
         label = label.map(pattern.value, text.value);
     }
     if let Some(kind) = table.text("type")? {
-        word(&kind, &[("integer", ())])?;
+        kind.one_of(&[("integer", ())])?;
         label = label.integer();
     }
     if let Some(text) = table.text("failure")? {

@@ -1,7 +1,6 @@
 //! `[[rule.measure]]`
 
 use super::Fault;
-use super::rule::word;
 use super::table::Table;
 use crate::convention::rules::parsed_rule::check_measure;
 use crate::convention::{Measure, TextValue, ValueUnit};
@@ -58,7 +57,7 @@ pub(super) fn read(table: &Table<'_>) -> Result<Measure, Fault> {
             if let Some(other) = others.find(|key| table.has(key)) {
                 return Err(table.fault_at(other, format!("`{other}` is not for `of`")));
             }
-            word(&of, &OF)?(metric.value.to_owned())
+            of.one_of(&OF)?(metric.value.to_owned())
         }
         None => of_a_field(metric.value.to_owned(), table)?,
     };
@@ -86,7 +85,7 @@ pub(super) fn read(table: &Table<'_>) -> Result<Measure, Fault> {
 fn of_a_field(metric: String, table: &Table<'_>) -> Result<Measure, Fault> {
     let field = table.required_text("field")?.value.to_owned();
     let kind = table.required_text("kind")?;
-    let kind = word(&kind, &KINDS)?;
+    let kind = kind.one_of(&KINDS)?;
     let mut measure = match (kind, table.switch("at_close")?) {
         (FieldKind::Amount(kind), false) => Measure::field(kind, metric, field),
         (FieldKind::Amount(kind), true) => Measure::field_at_close(kind, metric, field),
@@ -98,7 +97,7 @@ fn of_a_field(metric: String, table: &Table<'_>) -> Result<Measure, Fault> {
         }
     };
     if let Some(unit) = table.text("in")? {
-        measure = measure.written_in(word(&unit, &ValueUnit::WORDS)?);
+        measure = measure.written_in(unit.one_of(&ValueUnit::WORDS)?);
     }
     if let Some(factor) = table.number("scale")? {
         if table.has("in") {
@@ -107,7 +106,7 @@ fn of_a_field(metric: String, table: &Table<'_>) -> Result<Measure, Fault> {
         measure = measure.scale(factor);
     }
     if let Some(text) = table.text("text")? {
-        measure = measure.parse(word(&text, &TEXTS)?);
+        measure = measure.parse(text.one_of(&TEXTS)?);
     }
     if let Some(value) = table.number("default")? {
         if !table.has("at_close") {

@@ -47,20 +47,9 @@ pub(super) fn read(table: &Table<'_>) -> Result<Rule, Fault> {
     amending(rule, table)
 }
 
-/// One of some words.
-pub(super) fn word<T: Copy>(text: &Located<&str>, words: &[(&str, T)]) -> Result<T, Fault> {
-    let mut known = words.iter();
-    if let Some((_, it)) = known.find(|(word, _)| *word == text.value) {
-        return Ok(*it);
-    }
-    let words: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-    let why = format!("`{}` is none of {}", text.value, words.join(", "));
-    Err(Fault::new(&text.at, why))
-}
-
 fn selecting(name: &str, select: &Table<'_>) -> Result<Rule, Fault> {
     let kind = select.text("kind")?;
-    let kind = kind.map(|kind| word(&kind, &KINDS)).transpose()?;
+    let kind = kind.map(|kind| kind.one_of(&KINDS)).transpose()?;
     let mut rule = Rule::of(kind.unwrap_or(CallsiteKind::Any), name);
     if let Some(target) = select.text("target")? {
         TargetPath::parse(target.value).map_err(|why| Fault::new(&target.at, why))?;
@@ -70,7 +59,7 @@ fn selecting(name: &str, select: &Table<'_>) -> Result<Rule, Fault> {
         rule = rule.named(name.value);
     }
     if let Some(level) = select.text("level")? {
-        rule = rule.up_to(word(&level, &LEVELS)?);
+        rule = rule.up_to(level.one_of(&LEVELS)?);
     }
     let fields = select.texts("fields")?.into_iter();
     Ok(fields.fold(rule, |rule, field| rule.with_field(field.value)))

@@ -23,6 +23,19 @@ pub(super) struct Located<T> {
 /// Two texts, of which the first is a key.
 pub(super) type Pair<'t> = (Located<&'t str>, Located<&'t str>);
 
+impl Located<&str> {
+    /// What one of these words stands for.
+    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Fault> {
+        let mut known = words.iter();
+        if let Some((_, it)) = known.find(|(word, _)| *word == self.value) {
+            return Ok(*it);
+        }
+        let words: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        let why = format!("`{}` is none of {}", self.value, words.join(", "));
+        Err(Fault::new(&self.at, why))
+    }
+}
+
 impl<'t> Table<'t> {
     pub(super) fn of_document(
         document: &'t Spanned<DeTable<'t>>,
