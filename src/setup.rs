@@ -12,37 +12,50 @@
 //! [OpenTelemetry's environment variables]. A value that is not known is a
 //! [`SetupError`] that names its variable: nothing is silently something else.
 //!
-//! | variable | values; the default first |
-//! |---|---|
-//! | `OTEL_SERVICE_NAME` | `unknown_service:EXECUTABLE` |
-//! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,key=value`, percent-encoded |
-//! | `OTEL_METRICS_EXPORTER` | `otlp`, `prometheus`, `console`, a list of them, `none` |
-//! | `OTEL_TRACES_EXPORTER` | `otlp`, `console`, both, `none` |
-//! | `OTEL_PROPAGATORS` | `tracecontext,baggage`, one of them, `none` |
-//! | `OTEL_TRACES_SAMPLER` | `parentbased_always_on`, `parentbased_always_off`, `parentbased_traceidratio`, `always_on`, `always_off`, `traceidratio` |
-//! | `OTEL_TRACES_SAMPLER_ARG` | the ratio, `1.0` |
-//! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds, `60000` |
-//! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf`, `grpc` |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, for gRPC `http://localhost:4317` |
-//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded |
-//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds, `10000` |
-//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `none`, `gzip` |
-//! | `OTEL_EXPORTER_OTLP_INSECURE` | `false`, `true`: for gRPC and an endpoint without `http://` or `https://` |
-//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file: whom to trust, in the place of the system's certificates |
-//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | files: how to be known to the collector |
-//! | `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_EXPORTER_OTLP_METRICS_…` | any of the last nine for one signal; its endpoint is taken as it is, and has no `/v1/…` added |
-//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` |
-//! | `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` | `explicit_bucket_histogram` |
-//! | `OTEL_EXPORTER_PROMETHEUS_HOST`, `_PORT` | `localhost`, `9464` |
-//! | `OTEL_BSP_SCHEDULE_DELAY`, `_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | `5000`, `2048`, `512` |
-//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `_EVENT_`, `_LINK_` | `128` |
-//! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_` | `128` |
-//! | `OTEL_SDK_DISABLED` | `false`; `true`: no metrics, and traces are passed on as they came |
-//! | `RUST_LOG` | what is logged, to the standard error output: `info` |
-//! | `TRACING_METER` | what is measured, in the grammar of `RUST_LOG`: `info`, and what the next two ask for |
-//! | `TRACING_METER_SPANS` | spans that are measured as they are, by [`SpanMetrics`](crate::SpanMetrics): `my_app=info,h2=trace` |
-//! | `TRACING_METER_RULES` | a file of [`Rules`](crate::Rules), with the feature `toml` |
-//! | `TRACING_METER_CONVENTIONS` | spans that are measured by [`SemanticConventions`]: `http,rpc,database,messaging`, some of them, `none` |
+//! | variable | values | default | what it says |
+//! |---|---|---|---|
+//! | `OTEL_SERVICE_NAME` | text |  | the service; without it, and without a name in the code, `unknown_service:EXECUTABLE` |
+//! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,key=value`, percent-encoded |  | what all telemetry of the process is of |
+//! | `OTEL_METRICS_EXPORTER` | `otlp`, `prometheus`, `console`, `none` | `otlp` | where metrics go to, or a list of it |
+//! | `OTEL_TRACES_EXPORTER` | `otlp`, `console`, `none` | `otlp` | where traces go to, or a list of it |
+//! | `OTEL_PROPAGATORS` | `tracecontext`, `baggage`, `none` | `tracecontext,baggage` | which headers continue a trace, in a list |
+//! | `OTEL_TRACES_SAMPLER` | `always_on`, `always_off`, `traceidratio`, `parentbased_always_on`, `parentbased_always_off`, `parentbased_traceidratio` | `parentbased_always_on` | which traces are recorded |
+//! | `OTEL_TRACES_SAMPLER_ARG` | from 0 to 1 | `1.0` | the ratio of a sampler that has one |
+//! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds | `60000` | the time from an export to the next |
+//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` | `cumulative` | whether an export has what was measured since the start, or since the last export |
+//! | `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` | `explicit_bucket_histogram` | `explicit_bucket_histogram` | the buckets are those of the code |
+//! | `OTEL_EXPORTER_PROMETHEUS_HOST` | a name or an address | `localhost` | where the Prometheus endpoint listens |
+//! | `OTEL_EXPORTER_PROMETHEUS_PORT` | a number | `9464` | and its port |
+//! | `OTEL_BSP_SCHEDULE_DELAY` | milliseconds | `5000` | how long a span waits for its batch, at most |
+//! | `OTEL_BSP_MAX_QUEUE_SIZE` | a number | `2048` | how many spans wait, at most |
+//! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | a number | `512` | how many spans are exported at once, at most |
+//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` | a number | `128` | how many attributes a span keeps |
+//! | `OTEL_SPAN_EVENT_COUNT_LIMIT` | a number | `128` | how many events a span keeps |
+//! | `OTEL_SPAN_LINK_COUNT_LIMIT` | a number | `128` | how many links a span keeps |
+//! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT` | a number | `128` | how many attributes an event of a span keeps |
+//! | `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | a number | `128` | how many attributes a link keeps |
+//! | `OTEL_SDK_DISABLED` | `true`, `false` | `false` | `true`: no metrics, and traces are passed on as they came |
+//! | `RUST_LOG` | `my_app=debug,h2=warn` | `info` | what is logged, to the standard error output |
+//! | `TRACING_METER` | in the grammar of `RUST_LOG` |  | what is measured: without it `info`, and what the next two ask for |
+//! | `TRACING_METER_SPANS` | `my_app=info,h2=trace` |  | spans that are measured as they are, by [`SpanMetrics`](crate::SpanMetrics) |
+//! | `TRACING_METER_RULES` | a file |  | [`Rules`](crate::Rules), with the feature `toml` |
+//! | `TRACING_METER_CONVENTIONS` | `http`, `rpc`, `database`, `messaging`, `none` |  | spans that are measured by [`SemanticConventions`], in a list; without it those of the code, which are all four |
+//!
+//! How OTLP is spoken may be set for one signal, too, by `OTEL_EXPORTER_OTLP_TRACES_…` and
+//! `OTEL_EXPORTER_OTLP_METRICS_…`. The endpoint of a signal is taken as it is; that of all
+//! signals has `/v1/…` added.
+//!
+//! | variable | values | default | what it says |
+//! |---|---|---|---|
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, `http/protobuf` | `http/protobuf` | how it is sent |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | a URL |  | where to; without it `http://localhost:4318`, for gRPC `http://localhost:4317` |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded |  | what is sent with each export |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds | `10000` | how long an export may take |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, `none` | `none` | how it is packed |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`, `false` | `false` | `true`: gRPC to an endpoint without `http://` or `https://` is not encrypted |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file |  | whom to trust, instead of the system's certificates |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` | a file |  | how this process is known to the collector |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_KEY` | a file |  | and its key |
 //!
 //! `https` and certificates need the feature `tls`. Logs are not exported, whatever `OTEL_LOGS_EXPORTER`
 //! says. Other variables of OpenTelemetry's are not read, because its SDK for Rust has
@@ -88,6 +101,7 @@ mod retry;
 mod subscriber;
 mod tls;
 mod traces;
+mod variables;
 
 pub use error::{SetupError, ShutdownError};
 pub use guard::Guard;

@@ -7,7 +7,7 @@ use tracing_subscriber::filter::Targets;
 use crate::error::{BuildError, ErrorKind};
 
 /// The environment variable that takes precedence over the builder.
-const VAR: &str = "TRACING_METER";
+pub(crate) const VARIABLE: &str = "TRACING_METER";
 
 /// Those of the environment, or else of the builder. Both are checked, whichever counts.
 pub(super) fn resolve(of_the_builder: Option<&str>) -> Result<Option<Targets>, BuildError> {
@@ -19,8 +19,8 @@ pub(super) fn resolve(of_the_builder: Option<&str>) -> Result<Option<Targets>, B
 }
 
 fn of_the_environment() -> Result<Option<Targets>, BuildError> {
-    let origin = format!("in {VAR}");
-    match std::env::var(VAR) {
+    let origin = format!("in {VARIABLE}");
+    match std::env::var(VARIABLE) {
         Ok(directives) => parse(&directives, &origin),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => {

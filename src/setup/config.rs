@@ -1,17 +1,22 @@
-//! What a process shall do with its telemetry, as its environment says.
+//! What a process does with its telemetry, as its environment says.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::Sampler;
 
 use super::environment::Environment;
 use super::error::SetupError;
 use super::limits::Limits;
-use super::otlp::{self, Otlp};
+use super::variables::{PROPAGATORS, RESOURCE_ATTRIBUTES, SDK_DISABLED, SERVICE_NAME};
 use crate::propagation::W3cPropagator;
+
+mod metrics_exporter;
+mod sampler;
+mod traces_exporter;
+
+pub(super) use metrics_exporter::{MetricsExporter, Push};
+pub(super) use traces_exporter::TracesExporter;
 
 type Result<T> = std::result::Result<T, SetupError>;
 
@@ -24,26 +29,6 @@ pub(super) struct Config {
     pub(super) sampler: Sampler,
     pub(super) limits: Limits,
     pub(super) resource: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum TracesExporter {
-    Otlp(Otlp),
-    Console,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum MetricsExporter {
-    Otlp(Otlp, Push),
-    Prometheus(SocketAddr),
-    Console(Push),
-}
-
-/// How a reader exports by itself.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Push {
-    pub(super) interval: Duration,
-    pub(super) temporality: Temporality,
 }
 
 /// What the code says where the environment says nothing.
@@ -71,14 +56,14 @@ impl Config {
     /// and a process whose telemetry is disabled starts, whatever is written of exporters.
     pub(super) fn read(env: &Environment<'_>, defaults: &Defaults) -> Result<Self> {
         let propagator = propagator(env)?;
-        if env.boolean("OTEL_SDK_DISABLED")? == Some(true) {
+        if env.boolean(&SDK_DISABLED)? == Some(true) {
             return Ok(Self::disabled(propagator));
         }
         Ok(Self {
-            traces: traces(env, defaults)?,
-            metrics: metrics(env, defaults)?,
+            traces: traces_exporter::read(env, &defaults.traces)?,
+            metrics: metrics_exporter::read(env, defaults)?,
             propagator,
-            sampler: sampler(env)?,
+            sampler: sampler::read(env)?,
             limits: Limits::read(env)?,
             resource: resource(env)?,
         })
@@ -96,64 +81,7 @@ impl Config {
     }
 }
 
-fn traces(env: &Environment<'_>, defaults: &Defaults) -> Result<Vec<TracesExporter>> {
-    let known = [("otlp", Exporter::Otlp), ("console", Exporter::Console)];
-    let chosen = env.choices("OTEL_TRACES_EXPORTER", &defaults.traces, &known)?;
-    let read = |exporter| match exporter {
-        Exporter::Console => Ok(TracesExporter::Console),
-        _ => Ok(TracesExporter::Otlp(otlp::read(env, "TRACES")?)),
-    };
-    chosen.into_iter().map(read).collect()
-}
-
-fn metrics(env: &Environment<'_>, defaults: &Defaults) -> Result<Vec<MetricsExporter>> {
-    let known = [
-        ("otlp", Exporter::Otlp),
-        ("prometheus", Exporter::Prometheus),
-        ("console", Exporter::Console),
-    ];
-    let chosen = env.choices("OTEL_METRICS_EXPORTER", &defaults.metrics, &known)?;
-    let read = |exporter| {
-        Ok(match exporter {
-            Exporter::Otlp => MetricsExporter::Otlp(otlp::read(env, "METRICS")?, push(env)?),
-            Exporter::Prometheus => {
-                MetricsExporter::Prometheus(prometheus_address(env, defaults.prometheus)?)
-            }
-            Exporter::Console => MetricsExporter::Console(push(env)?),
-        })
-    };
-    chosen.into_iter().map(read).collect()
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Exporter {
-    Otlp,
-    Prometheus,
-    Console,
-}
-
-fn push(env: &Environment<'_>) -> Result<Push> {
-    let temporality = [
-        ("cumulative", Temporality::Cumulative),
-        ("delta", Temporality::Delta),
-        ("lowmemory", Temporality::LowMemory),
-    ];
-    let preference = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-    // The SDK has the other one, and nothing that would ask for it.
-    let aggregation = [("explicit_bucket_histogram", ())];
-    env.choice(
-        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-        &aggregation,
-    )?;
-    let interval = env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL")?;
-    Ok(Push {
-        interval: interval.unwrap_or(Duration::from_secs(60)),
-        temporality: env.choice(preference, &temporality)?.unwrap_or_default(),
-    })
-}
-
 fn propagator(env: &Environment<'_>) -> Result<W3cPropagator> {
-    const NAME: &str = "OTEL_PROPAGATORS";
     #[derive(Clone, Copy, PartialEq)]
     enum Header {
         TraceContext,
@@ -163,7 +91,7 @@ fn propagator(env: &Environment<'_>) -> Result<W3cPropagator> {
         ("tracecontext", Header::TraceContext),
         ("baggage", Header::Baggage),
     ];
-    let chosen = env.choices(NAME, "tracecontext,baggage", &known)?;
+    let chosen = env.choices(&PROPAGATORS, "tracecontext,baggage", &known)?;
     let has = |header| chosen.contains(&header);
     Ok(match (has(Header::TraceContext), has(Header::Baggage)) {
         (true, true) => W3cPropagator::new(),
@@ -173,89 +101,34 @@ fn propagator(env: &Environment<'_>) -> Result<W3cPropagator> {
     })
 }
 
-fn sampler(env: &Environment<'_>) -> Result<Sampler> {
-    const NAME: &str = "OTEL_TRACES_SAMPLER";
-    let ratio = Sampler::TraceIdRatioBased(sampled_ratio(env)?);
-    let of_roots = |sampler| Sampler::ParentBased(Box::new(sampler));
-    let known = [
-        ("always_on", Sampler::AlwaysOn),
-        ("always_off", Sampler::AlwaysOff),
-        ("traceidratio", ratio.clone()),
-        ("parentbased_always_on", of_roots(Sampler::AlwaysOn)),
-        ("parentbased_always_off", of_roots(Sampler::AlwaysOff)),
-        ("parentbased_traceidratio", of_roots(ratio)),
-    ];
-    let chosen = env.choice(NAME, &known)?;
-    Ok(chosen.unwrap_or_else(|| of_roots(Sampler::AlwaysOn)))
-}
-
-fn sampled_ratio(env: &Environment<'_>) -> Result<f64> {
-    const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
-    let ratio = env.number::<f64>(NAME)?.unwrap_or(1.0);
-    if (0.0..=1.0).contains(&ratio) {
-        return Ok(ratio);
-    }
-    Err(SetupError::variable(
-        NAME,
-        format!("`{ratio}` is not in 0..=1"),
-    ))
-}
-
 /// `OTEL_SERVICE_NAME` wins over the list.
 fn resource(env: &Environment<'_>) -> Result<BTreeMap<String, String>> {
-    let mut attributes = env.pairs("OTEL_RESOURCE_ATTRIBUTES")?;
-    if let Some(service) = env.text("OTEL_SERVICE_NAME")? {
+    let mut attributes = env.pairs(&RESOURCE_ATTRIBUTES)?;
+    if let Some(service) = env.text(&SERVICE_NAME)? {
         attributes.insert("service.name".to_owned(), service);
     }
     Ok(attributes)
 }
 
-/// Of several addresses of a host the first one of IPv4, as Prometheus' configurations
-/// mostly write `localhost` and `127.0.0.1` for the same.
-fn prometheus_address(env: &Environment<'_>, default: Option<SocketAddr>) -> Result<SocketAddr> {
-    const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
-    const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
-    let of_the_code = default.map_or("localhost".to_owned(), |it| it.ip().to_string());
-    let host = env.text(HOST)?.unwrap_or(of_the_code);
-    let port = env.number::<u16>(PORT)?;
-    let port = port.unwrap_or_else(|| default.map_or(9464, |it| it.port()));
-    if port == 0 {
-        return Err(SetupError::variable(PORT, "nobody would find port `0`"));
-    }
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = (bare, port).to_socket_addrs();
-    let addresses = addresses
-        .map_err(|why| SetupError::variable(HOST, format!("`{host}`: {why}")))?
-        .collect::<Vec<_>>();
-    let first = addresses.iter().find(|it| it.is_ipv4());
-    let first = first.or(addresses.first()).copied();
-    first.ok_or_else(|| SetupError::variable(HOST, format!("`{host}` has no address")))
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
+    use std::time::Duration;
+
+    use opentelemetry_sdk::metrics::Temporality;
 
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config> {
+    pub(super) fn read(variables: &[(&str, &str)]) -> Result<Config> {
         read_with(variables, &Defaults::default())
     }
 
-    fn read_with(variables: &[(&str, &str)], defaults: &Defaults) -> Result<Config> {
+    pub(super) fn read_with(variables: &[(&str, &str)], defaults: &Defaults) -> Result<Config> {
         let variable = |name: &str| {
             let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
             Some(OsString::from(value))
         };
         Config::read(&Environment::new(&variable), defaults)
-    }
-
-    fn sampler_of(name: &str, ratio: &str) -> String {
-        let variables = [
-            ("OTEL_TRACES_SAMPLER", name),
-            ("OTEL_TRACES_SAMPLER_ARG", ratio),
-        ];
-        format!("{:?}", read(&variables).unwrap().sampler)
     }
 
     #[test]
@@ -270,49 +143,6 @@ mod tests {
         let sampler = format!("{:?}", config.sampler);
         assert_eq!(sampler, "ParentBased(AlwaysOn)");
         assert!(config.resource.is_empty());
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_code() {
-        let code = Defaults {
-            traces: "none".to_owned(),
-            metrics: "prometheus".to_owned(),
-            prometheus: None,
-        };
-        let config = read_with(&[], &code).unwrap();
-        assert_eq!(config.traces, []);
-        let address = SocketAddr::from(([127, 0, 0, 1], 9464));
-        assert_eq!(config.metrics, [MetricsExporter::Prometheus(address)]);
-
-        let variables = [
-            ("OTEL_TRACES_EXPORTER", "console"),
-            ("OTEL_METRICS_EXPORTER", "none"),
-        ];
-        let config = read_with(&variables, &code).unwrap();
-        assert_eq!(config.traces, [TracesExporter::Console]);
-        assert_eq!(config.metrics, []);
-    }
-
-    #[test]
-    fn the_endpoint_is_where_the_environment_or_else_the_code_says() {
-        let everywhere = SocketAddr::from(([0, 0, 0, 0], 9000));
-        let address = |variables: &[(&str, &str)]| {
-            let code = Defaults {
-                metrics: "prometheus".to_owned(),
-                prometheus: Some(everywhere),
-                ..Defaults::default()
-            };
-            match read_with(variables, &code).unwrap().metrics[..] {
-                [MetricsExporter::Prometheus(address)] => address.to_string(),
-                ref other => panic!("{other:?}"),
-            }
-        };
-        let host = ("OTEL_EXPORTER_PROMETHEUS_HOST", "::1");
-        let port = ("OTEL_EXPORTER_PROMETHEUS_PORT", "9001");
-        assert_eq!(address(&[]), "0.0.0.0:9000");
-        assert_eq!(address(&[port]), "0.0.0.0:9001");
-        assert_eq!(address(&[host]), "[::1]:9000");
-        assert_eq!(address(&[host, port]), "[::1]:9001");
     }
 
     #[test]
@@ -359,86 +189,6 @@ mod tests {
         let config = format!("{:?}", config.unwrap());
         assert!(config.contains("api-key"), "{config}");
         assert!(!config.contains("s3cret"), "{config}");
-    }
-
-    #[test]
-    fn a_signal_has_its_own_protocol_and_grpc_needs_no_scheme() {
-        let variables = [
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4317"),
-            ("OTEL_EXPORTER_OTLP_INSECURE", "true"),
-        ];
-        let config = read(&variables).unwrap();
-        let [TracesExporter::Otlp(traces)] = &config.traces[..] else {
-            panic!("{:?}", config.traces);
-        };
-        let [MetricsExporter::Otlp(metrics, _)] = &config.metrics[..] else {
-            panic!("{:?}", config.metrics);
-        };
-        assert_eq!(traces.protocol, otlp::Protocol::Grpc);
-        assert_eq!(metrics.protocol, otlp::Protocol::Http);
-    }
-
-    fn endpoints(protocol: &str, variables: &[(&str, &str)]) -> [String; 2] {
-        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
-        let config = read(&[variables, &[protocol]].concat()).unwrap();
-        let [TracesExporter::Otlp(traces)] = &config.traces[..] else {
-            panic!("{:?}", config.traces);
-        };
-        let [MetricsExporter::Otlp(metrics, _)] = &config.metrics[..] else {
-            panic!("{:?}", config.metrics);
-        };
-        [traces.endpoint.clone(), metrics.endpoint.clone()]
-    }
-
-    #[test]
-    fn an_endpoint_is_what_is_written_with_a_path_for_http_alone() {
-        const OF_ALL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-        const OF_TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-        const INSECURE: (&str, &str) = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
-        for (written, endpoint) in [
-            ("", "http://localhost:4318"),
-            ("http://[::1]:4318/", "http://[::1]:4318"),
-            (" HTTP://collector/otlp ", "http://collector/otlp"),
-        ] {
-            let expected = ["traces", "metrics"].map(|it| format!("{endpoint}/v1/{it}"));
-            assert_eq!(endpoints("", &[(OF_ALL, written)]), expected);
-            let blank = [(OF_ALL, written), (OF_TRACES, " ")];
-            assert_eq!(endpoints("", &blank), expected);
-        }
-        let own = [(OF_TRACES, "http://collector/?a=b")];
-        assert_eq!(endpoints("", &own)[0], "http://collector/?a=b");
-        let local = "http://localhost:4317";
-        assert_eq!(endpoints("grpc", &[]), [local, local]);
-        let bare = [(OF_ALL, "[::1]:4317"), INSECURE];
-        let blank = ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "");
-        let expected = ["http://[::1]:4317", "http://[::1]:4317"];
-        assert_eq!(endpoints("grpc", &bare), expected);
-        assert_eq!(endpoints("grpc", &[bare[0], INSECURE, blank]), expected);
-    }
-
-    #[test]
-    fn every_sampler_is_known() {
-        assert_eq!(sampler_of("always_on", ""), "AlwaysOn");
-        assert_eq!(sampler_of("always_off", ""), "AlwaysOff");
-        assert_eq!(
-            sampler_of("traceidratio", "0.25"),
-            "TraceIdRatioBased(0.25)"
-        );
-        assert_eq!(sampler_of("traceidratio", ""), "TraceIdRatioBased(1.0)");
-        assert_eq!(
-            sampler_of("parentbased_always_on", ""),
-            "ParentBased(AlwaysOn)"
-        );
-        assert_eq!(
-            sampler_of("parentbased_always_off", ""),
-            "ParentBased(AlwaysOff)"
-        );
-        assert_eq!(
-            sampler_of("parentbased_traceidratio", "0.5"),
-            "ParentBased(TraceIdRatioBased(0.5))"
-        );
     }
 
     #[test]

@@ -4,14 +4,12 @@ use opentelemetry_sdk::Resource;
 
 use super::environment::Environment;
 use super::error::SetupError;
+#[cfg(feature = "toml")]
+use super::variables::RULES;
+use super::variables::{CONVENTIONS, SPANS};
 use crate::convention::{SemanticConventions, SpanMetrics};
 use crate::error::BuildError;
 use crate::layer::MeterLayerBuilder;
-
-const CONVENTIONS: &str = "TRACING_METER_CONVENTIONS";
-const SPANS: &str = "TRACING_METER_SPANS";
-#[cfg(feature = "toml")]
-const RULES: &str = "TRACING_METER_RULES";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Of {
@@ -30,16 +28,16 @@ pub(super) fn add(
     mut meter: MeterLayerBuilder,
 ) -> Result<MeterLayerBuilder, SetupError> {
     meter = meter.convention(chosen(env, semantic)?);
-    if let Some(directives) = env.text(SPANS)? {
-        let error = |why: BuildError| SetupError::variable(SPANS, why.to_string());
+    if let Some(directives) = env.text(&SPANS)? {
+        let error = |why: BuildError| SetupError::variable(&SPANS, why.to_string());
         let spans = SpanMetrics::new(&directives).map_err(error)?;
         let service = resource.get(&"service.name".into());
         let service = service.map_or_else(String::new, |name| name.to_string());
         meter = meter.convention(spans.service(service));
     }
     #[cfg(feature = "toml")]
-    if let Some(file) = env.text(RULES)? {
-        let error = |why: BuildError| SetupError::variable(RULES, why.to_string());
+    if let Some(file) = env.text(&RULES)? {
+        let error = |why: BuildError| SetupError::variable(&RULES, why.to_string());
         meter = meter.convention(crate::Rules::from_file(file).map_err(error)?);
     }
     Ok(meter)
@@ -50,7 +48,7 @@ fn chosen(
     env: &Environment<'_>,
     semantic: SemanticConventions,
 ) -> Result<SemanticConventions, SetupError> {
-    if env.text(CONVENTIONS)?.is_none() {
+    if env.text(&CONVENTIONS)?.is_none() {
         return Ok(semantic);
     }
     let known = [
@@ -59,7 +57,7 @@ fn chosen(
         ("database", Of::Database),
         ("messaging", Of::Messaging),
     ];
-    let on = env.choices(CONVENTIONS, "none", &known)?;
+    let on = env.choices(&CONVENTIONS, "none", &known)?;
     Ok(semantic
         .http(on.contains(&Of::Http))
         .rpc(on.contains(&Of::Rpc))

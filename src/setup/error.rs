@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::variables::{Signal, Variable};
 use crate::error::BuildError;
 
 /// Why nothing was set up. Its text names the culprit: the environment variable, for
@@ -14,8 +15,8 @@ use crate::error::BuildError;
 pub struct SetupError(Box<Cause>);
 
 pub(super) enum Cause {
-    Variable { name: String, why: String },
-    Exporter { of: &'static str, why: String },
+    Variable { name: &'static str, why: String },
+    Exporter { of: Signal, why: String },
     Listen { address: String, why: String },
     Meter(BuildError),
     Runtime(std::io::Error),
@@ -23,9 +24,9 @@ pub(super) enum Cause {
 }
 
 impl SetupError {
-    pub(super) fn variable(name: impl Into<String>, why: impl Into<String>) -> Self {
-        let (name, why) = (name.into(), why.into());
-        Self(Box::new(Cause::Variable { name, why }))
+    pub(super) fn variable(of: &Variable, why: impl Into<String>) -> Self {
+        let (name, why) = (of.name(), why.into());
+        Cause::Variable { name, why }.into()
     }
 
     /// The environment variable whose value is not valid, or not known.
@@ -82,7 +83,7 @@ impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Cause::Variable { name, why } => write!(f, "invalid {name}: {why}"),
-            Cause::Exporter { of, why } => write!(f, "no exporter of {of}: {why}"),
+            Cause::Exporter { of, why } => write!(f, "no exporter of {}: {why}", of.name()),
             Cause::Listen { address, why } => {
                 write!(
                     f,

@@ -115,7 +115,7 @@ fn endpoint(
 ) -> Result<Option<Endpoint>, SetupError> {
     let address = config.metrics.iter().find_map(|it| match it {
         MetricsExporter::Prometheus(address) => Some(*address),
-        _ => None,
+        MetricsExporter::Otlp(..) | MetricsExporter::Console(_) => None,
     });
     let listen = |address| Endpoint::listen(address, boundaries, resource, background);
     address.map(listen).transpose()

@@ -16,6 +16,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::rejected::{Answer, Rejected};
+use super::variables::Signal;
 use crate::sync::Mutex;
 
 /// The target of what is measured, and is no line of a log.
@@ -31,7 +32,7 @@ pub(super) struct Reporting<E> {
 /// The exports of one exporter so far.
 #[derive(Debug)]
 pub(super) struct Exports {
-    signal: &'static str,
+    signal: Signal,
     /// Spans, of this signal alone.
     ended: AtomicU64,
     arrived: AtomicU64,
@@ -51,7 +52,7 @@ struct Said {
 }
 
 impl Exports {
-    pub(super) fn new(signal: &'static str) -> Arc<Self> {
+    pub(super) fn new(signal: Signal) -> Arc<Self> {
         Arc::new(Self {
             signal,
             ended: AtomicU64::new(0),
@@ -123,17 +124,17 @@ impl Exports {
         tracing::error!(
             monotonic_counter.telemetry.failed_exports = 1,
             monotonic_counter.telemetry.lost_spans = spans,
-            signal = self.signal,
+            signal = self.signal.name(),
             "cannot export {}: {why}",
-            self.signal,
+            self.signal.name(),
         );
         why.to_owned()
     }
 
-    /// The count is an event apart from the line, which is there only once.
+    /// The count is an event separate from the line, which is there only once.
     fn report_rejected(&self, rejected: &Rejected, spans: Option<u64>) -> Option<String> {
         let Rejected { items, why } = rejected;
-        let signal = self.signal;
+        let signal = self.signal.name();
         let is_first = |said: &AtomicBool| !said.swap(true, Ordering::Relaxed);
         if *items == 0 {
             if is_first(&self.said.warned) {
@@ -237,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_exporter_that_panics_has_failed() {
-        let exports = Exports::new("traces");
+        let exports = Exports::new(Signal::Traces);
         let result = exports.of(Broken).export(Vec::new()).await;
         assert!(result.is_err());
         let why = exports.failure().unwrap();

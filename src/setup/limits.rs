@@ -6,6 +6,10 @@ use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, SpanLimits};
 
 use super::environment::Environment;
 use super::error::SetupError;
+use super::variables::{
+    BATCH_DELAY, BATCH_QUEUE, BATCH_SIZE, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, SPAN_ATTRIBUTES,
+    SPAN_EVENTS, SPAN_LINKS,
+};
 
 /// The SDK reads these itself, too, and takes its defaults for what it cannot read. So it
 /// is told all of them.
@@ -35,14 +39,14 @@ impl Default for Batches {
 impl Limits {
     pub(super) fn read(env: &Environment<'_>) -> Result<Self, SetupError> {
         let mut of_a_span = SpanLimits::default();
-        for (of, limit) in [
-            ("SPAN_ATTRIBUTE", &mut of_a_span.max_attributes_per_span),
-            ("SPAN_EVENT", &mut of_a_span.max_events_per_span),
-            ("SPAN_LINK", &mut of_a_span.max_links_per_span),
-            ("EVENT_ATTRIBUTE", &mut of_a_span.max_attributes_per_event),
-            ("LINK_ATTRIBUTE", &mut of_a_span.max_attributes_per_link),
+        for (variable, limit) in [
+            (SPAN_ATTRIBUTES, &mut of_a_span.max_attributes_per_span),
+            (SPAN_EVENTS, &mut of_a_span.max_events_per_span),
+            (SPAN_LINKS, &mut of_a_span.max_links_per_span),
+            (EVENT_ATTRIBUTES, &mut of_a_span.max_attributes_per_event),
+            (LINK_ATTRIBUTES, &mut of_a_span.max_attributes_per_link),
         ] {
-            let said = env.number(&format!("OTEL_{of}_COUNT_LIMIT"))?;
+            let said = env.number(&variable)?;
             *limit = said.unwrap_or(*limit);
         }
         let batches = Batches::read(env)?;
@@ -61,16 +65,15 @@ impl Limits {
 
 impl Batches {
     fn read(env: &Environment<'_>) -> Result<Self, SetupError> {
-        const SIZE: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
         let default = Self::default();
-        let queue = env.positive("OTEL_BSP_MAX_QUEUE_SIZE")?;
+        let queue = env.positive(&BATCH_QUEUE)?;
         let queue = queue.unwrap_or(default.queue);
-        let size = env.positive(SIZE)?;
+        let size = env.positive(&BATCH_SIZE)?;
         if let Some(size) = size.filter(|it| *it > queue) {
-            let why = format!("`{size}` is more than OTEL_BSP_MAX_QUEUE_SIZE, {queue}");
-            return Err(SetupError::variable(SIZE, why));
+            let why = format!("`{size}` is more than {}, {queue}", BATCH_QUEUE.name());
+            return Err(SetupError::variable(&BATCH_SIZE, why));
         }
-        let delay = env.milliseconds("OTEL_BSP_SCHEDULE_DELAY")?;
+        let delay = env.milliseconds(&BATCH_DELAY)?;
         Ok(Self {
             queue,
             size: size.unwrap_or(default.size.min(queue)),

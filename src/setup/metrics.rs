@@ -10,6 +10,7 @@ use super::config::{Config, MetricsExporter, Push};
 use super::error::SetupError;
 use super::exports::Exports;
 use super::otlp::Exporter;
+use super::variables::Signal;
 
 /// Where metrics go to by themselves.
 pub(super) struct Metrics {
@@ -23,7 +24,7 @@ impl Metrics {
         let mut builder = SdkMeterProvider::builder().with_resource(resource.clone());
         let mut all = Vec::new();
         for exporter in &config.metrics {
-            let exports = Exports::new("metrics");
+            let exports = Exports::new(Signal::Metrics);
             builder = match exporter {
                 MetricsExporter::Otlp(otlp, push) => {
                     match otlp.metric_exporter(push.temporality, &exports)? {

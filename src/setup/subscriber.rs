@@ -13,17 +13,17 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 use super::environment::Environment;
 use super::error::SetupError;
 use super::exports::COUNTED;
+use super::variables::RUST_LOG;
 use crate::propagation;
 
 pub(super) type BoxedLayer<S> = Box<dyn Layer<S> + Send + Sync>;
 
 /// `RUST_LOG`, which is for log lines alone: it must not change a number.
 pub(super) fn log_filter(env: &Environment<'_>) -> Result<EnvFilter, SetupError> {
-    const NAME: &str = "RUST_LOG";
-    let directives = env.text(NAME)?;
+    let directives = env.text(&RUST_LOG)?;
     let directives = directives.as_deref().unwrap_or("info");
     let parsed = EnvFilter::builder().parse(directives);
-    parsed.map_err(|why| SetupError::variable(NAME, format!("`{directives}`: {why}")))
+    parsed.map_err(|why| SetupError::variable(&RUST_LOG, format!("`{directives}`: {why}")))
 }
 
 /// Layers of the application's.

@@ -2,11 +2,14 @@
 
 use super::environment::Environment;
 use super::error::SetupError;
+use super::variables::{
+    OTLP_CERTIFICATE, OTLP_CLIENT_CERTIFICATE, OTLP_CLIENT_KEY, Signal, SignalVariable, Variable,
+};
 
 /// Certificates and a key, as PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tls {
-    /// Whom to trust, in the place of the system's certificates.
+    /// Whom to trust, instead of the system's certificates.
     authority: Option<Vec<u8>>,
     identity: Option<Identity>,
 }
@@ -19,15 +22,15 @@ struct Identity {
 
 impl Tls {
     /// The files that the variables name, for a signal or else for all.
-    pub(super) fn read(env: &Environment<'_>, signal: &str) -> Result<Self, SetupError> {
-        let authority = file(env, signal, "CERTIFICATE", A_CERTIFICATE)?;
-        let certificate = file(env, signal, "CLIENT_CERTIFICATE", A_CERTIFICATE)?;
-        let identity = match (certificate, file(env, signal, "CLIENT_KEY", A_KEY)?) {
+    pub(super) fn read(env: &Environment<'_>, signal: Signal) -> Result<Self, SetupError> {
+        let authority = file(env, signal, &OTLP_CERTIFICATE, A_CERTIFICATE)?;
+        let certificate = file(env, signal, &OTLP_CLIENT_CERTIFICATE, A_CERTIFICATE)?;
+        let identity = match (certificate, file(env, signal, &OTLP_CLIENT_KEY, A_KEY)?) {
             (None, None) => None,
             (Some((_, certificate)), Some((_, key))) => Some(Identity { certificate, key }),
-            (Some((name, _)), None) | (None, Some((name, _))) => {
+            (Some((variable, _)), None) | (None, Some((variable, _))) => {
                 let why = "a certificate of a client and its key go together";
-                return Err(SetupError::variable(name, why));
+                return Err(SetupError::variable(&variable, why));
             }
         };
         Ok(Self {
@@ -88,23 +91,23 @@ const A_KEY: &str = "PRIVATE KEY-----";
 /// nobody would be trusted, or known, when something is sent.
 fn file(
     env: &Environment<'_>,
-    signal: &str,
-    what: &str,
+    signal: Signal,
+    of: &SignalVariable,
     expected: &str,
-) -> Result<Option<(String, Vec<u8>)>, SetupError> {
-    let Some((name, path)) = env.of_signal(signal, what, Environment::text)? else {
+) -> Result<Option<(Variable, Vec<u8>)>, SetupError> {
+    let Some((variable, path)) = env.of_signal(signal, of, Environment::text)? else {
         return Ok(None);
     };
     if !cfg!(feature = "tls") {
-        return Err(SetupError::variable(name, NO_TLS));
+        return Err(SetupError::variable(&variable, NO_TLS));
     }
     let holds = |pem: &[u8]| String::from_utf8_lossy(pem).contains(expected);
     let why = match std::fs::read(&path) {
-        Ok(pem) if holds(&pem) => return Ok(Some((name, pem))),
+        Ok(pem) if holds(&pem) => return Ok(Some((variable, pem))),
         Ok(_) => format!("it is no PEM file with `{expected}`"),
         Err(why) => why.to_string(),
     };
-    Err(SetupError::variable(name, format!("`{path}`: {why}")))
+    Err(SetupError::variable(&variable, format!("`{path}`: {why}")))
 }
 
 pub(super) const NO_TLS: &str = "TLS needs the feature `tls` of tracing-meter";

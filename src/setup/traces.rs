@@ -15,6 +15,7 @@ use super::error::SetupError;
 use super::exports::Exports;
 use super::grpc::GrpcSpans;
 use super::otlp;
+use super::variables::Signal;
 
 /// Where spans go to.
 pub(super) struct Traces {
@@ -33,7 +34,7 @@ enum Exporter {
 impl SpanExporters {
     pub(super) fn build(config: &Config) -> Result<Self, SetupError> {
         let build = |exporter: &TracesExporter| {
-            let exports = Exports::new("traces");
+            let exports = Exports::new(Signal::Traces);
             let exporter = match exporter {
                 TracesExporter::Otlp(otlp) => {
                     Exporter::Otlp(Box::new(otlp.span_exporter(&exports)?))
