@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::sync::Scoped;
+
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
@@ -19,30 +21,10 @@ pub(crate) fn is_inside_a_sink() -> bool {
 /// Calls into a sink. A panic ends here: it is the sink's, not the application's.
 #[inline]
 pub(crate) fn call_sink<R>(call: impl FnOnce() -> R) -> Result<R, SinkPanicked> {
-    let _inside = Inside::enter();
+    let _inside = Scoped::set(&INSIDE, true);
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| SinkPanicked)
 }
 
 /// A sink panicked. The panic's message went to the panic hook.
 #[derive(Debug)]
 pub(crate) struct SinkPanicked;
-
-struct Inside {
-    before: bool,
-}
-
-impl Inside {
-    fn enter() -> Self {
-        let before = INSIDE.try_with(|inside| inside.replace(true));
-        Self {
-            before: before.unwrap_or(false),
-        }
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        // The thread may be ending: then nobody asks any more.
-        let _ = INSIDE.try_with(|inside| inside.set(self.before));
-    }
-}

@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::ptr::from_ref;
-use std::sync::OnceLock;
 
 use tracing_core::Dispatch;
-use tracing_core::dispatcher::{WeakDispatch, get_default};
+use tracing_core::dispatcher::get_default;
+
+use crate::sync::{OwnDispatch, Scoped};
 
 thread_local! {
     /// Whose subscriber this thread looks for, until it is found.
@@ -15,7 +16,7 @@ thread_local! {
 /// The subscriber of one layer, known or to be found.
 #[derive(Default)]
 pub(crate) struct OwnSubscriber {
-    registered: OnceLock<WeakDispatch>,
+    registered: OwnDispatch,
 }
 
 /// What a subscriber is asked for, so that its layers say whether they are sought.
@@ -23,25 +24,22 @@ pub(crate) struct Anybody;
 
 impl OwnSubscriber {
     pub(crate) fn set(&self, subscriber: &Dispatch) {
-        // A layer has one subscriber: it was moved into it.
-        let _ = self.registered.set(subscriber.downgrade());
+        self.registered.set(subscriber);
     }
 
     /// The subscriber, while it is there.
     pub(crate) fn get(&self) -> Option<Dispatch> {
-        match self.registered.get() {
-            Some(subscriber) => subscriber.upgrade(),
-            // `Box` and `Arc` do not tell the subscriber in them that it was registered.
-            None => get_default(|subscriber| self.is_in(subscriber).then(|| subscriber.clone())),
+        if self.registered.is_known() {
+            return self.registered.get();
         }
+        // `Box` and `Arc` do not tell the subscriber in them that it was registered.
+        get_default(|subscriber| self.is_in(subscriber).then(|| subscriber.clone()))
     }
 
     fn is_in(&self, subscriber: &Dispatch) -> bool {
-        let seek = |sought| SOUGHT.try_with(|it| it.replace(sought));
-        let before = seek(Some(from_ref(self)));
+        let _seeking = Scoped::set(&SOUGHT, Some(from_ref(self)));
         let _ = subscriber.is::<Anybody>();
-        let left = seek(before.ok().flatten());
-        before.is_ok() && left.is_ok_and(|left| left.is_none())
+        SOUGHT.try_with(Cell::get).is_ok_and(|left| left.is_none())
     }
 
     /// Says so if it is this one that is sought.

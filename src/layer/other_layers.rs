@@ -1,8 +1,10 @@
-//! What a subscriber wants of a callsite apart from this crate.
+//! What a subscriber wants of a callsite without this crate.
 
 use std::cell::Cell;
 
 use tracing_core::{Dispatch, Interest, Metadata};
+
+use crate::sync::Scoped;
 
 thread_local! {
     /// The question that is being asked on this thread.
@@ -25,19 +27,18 @@ pub(super) enum Ours {
     Nothing,
 }
 
-/// What to say of a callsite that is not measured, so that it stays with what the layers
-/// beside ours say.
+/// What to say of a callsite that is not measured, so that it stays with what the other
+/// layers say.
 ///
-/// A filter that says `never` beside a layer without a filter makes `tracing` ask
-/// at each event and span whether it is enabled: a tax on callsites that are none
-/// of our business. So the subscriber is asked first what it would answer without
+/// Where another layer has no filter, a filter that says `never` makes `tracing` ask at
+/// each event and span whether it is enabled: a tax on callsites that are not measured. So the subscriber is asked first what it would answer without
 /// us.
 ///
 /// Asking takes away what filters have said before us, so this is not less
 /// than they said together.
 pub(super) fn interest(subscriber: &Dispatch, metadata: &'static Metadata<'static>) -> Interest {
     let ask = |ours_say| {
-        let _asking = Asking::begin(Question { metadata, ours_say });
+        let _asking = Scoped::set(&ASKED, Some(Question { metadata, ours_say }));
         subscriber.register_callsite(metadata)
     };
     // Where no layer says anything, the registry's answer is `always`, too: hence
@@ -51,28 +52,8 @@ pub(super) fn interest(subscriber: &Dispatch, metadata: &'static Metadata<'stati
     }
 }
 
-/// What to say of a callsite, if its subscriber is being asked about others.
+/// What to say of a callsite, if its subscriber is being asked about other layers.
 pub(super) fn asked_about(metadata: &'static Metadata<'static>) -> Option<Ours> {
     let question = ASKED.try_with(Cell::get).ok().flatten()?;
     std::ptr::eq(question.metadata, metadata).then_some(question.ours_say)
-}
-
-struct Asking {
-    before: Option<Question>,
-}
-
-impl Asking {
-    fn begin(question: Question) -> Self {
-        let before = ASKED.try_with(|asked| asked.replace(Some(question)));
-        Self {
-            before: before.ok().flatten(),
-        }
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        // The thread may be ending: then nobody asks any more.
-        let _ = ASKED.try_with(|asked| asked.set(self.before));
-    }
 }

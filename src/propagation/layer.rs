@@ -1,10 +1,8 @@
 //! Traces that are continued by naming convention.
 
 use std::any::TypeId;
-use std::sync::OnceLock;
 
 use opentelemetry::Context as OtelContext;
-use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, Level, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -19,6 +17,7 @@ use super::forward::forward_to_inner;
 use super::propagator::W3cPropagator;
 use super::tracer::{inside_tracer, is_inside_tracer, is_live, tracer_context};
 use crate::callsite_map::CallsiteMap;
+use crate::sync::OwnDispatch;
 
 /// Wraps the OpenTelemetry layer, so that a span with a field `traceparent` continues
 /// that trace.
@@ -62,7 +61,7 @@ pub fn layer<L>(opentelemetry: L) -> PropagationLayer<L> {
     PropagationLayer {
         inner: opentelemetry,
         callsites: CallsiteMap::new(),
-        subscriber: OnceLock::new(),
+        subscriber: OwnDispatch::default(),
     }
 }
 
@@ -89,7 +88,7 @@ pub struct PropagationLayer<L> {
     inner: L,
     /// Whether a callsite has the fields of a message.
     callsites: CallsiteMap<bool>,
-    subscriber: OnceLock<WeakDispatch>,
+    subscriber: OwnDispatch,
 }
 
 impl<L> PropagationLayer<L> {
@@ -130,7 +129,7 @@ impl<L> PropagationLayer<L> {
         }
         let current = ctx.current_span();
         let around = attrs.parent().or_else(|| current.id())?;
-        let subscriber = self.subscriber()?;
+        let subscriber = self.subscriber.get()?;
         let carried = nearest_carried(&subscriber, around)?;
         // A parent with a context of its own needs no other.
         let is_seen = attrs.parent().is_some() && tracer_context(&subscriber, around).is_some();
@@ -140,7 +139,7 @@ impl<L> PropagationLayer<L> {
     /// The context that the span would be created in, if that is known.
     fn around(&self, attrs: &Attributes<'_>) -> Option<OtelContext> {
         match attrs.parent() {
-            Some(parent) => nearest_context(&self.subscriber()?, parent),
+            Some(parent) => nearest_context(&self.subscriber.get()?, parent),
             None if attrs.is_root() => Some(OtelContext::new()),
             None => Some(OtelContext::current()),
         }
@@ -151,10 +150,6 @@ impl<L> PropagationLayer<L> {
             layer: std::ptr::from_ref(self).addr(),
             span: id.clone(),
         }
-    }
-
-    fn subscriber(&self) -> Option<Dispatch> {
-        self.subscriber.get()?.upgrade()
     }
 
     /// Lets the inner layer take `context` for what is around the span: that of a contextual
@@ -209,7 +204,7 @@ where
         // The tracer of a span has made its context the current one, or was told not to.
         if may_carry(id)
             && let Some(context) = ctx.span(id).and_then(|span| carried(&span))
-            && let Some(subscriber) = self.subscriber()
+            && let Some(subscriber) = self.subscriber.get()
             && tracer_context(&subscriber, id).is_none()
         {
             activate(self.whose(id), context);
@@ -222,8 +217,7 @@ where
     }
 
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        // A layer has one subscriber: it was moved into it.
-        let _ = self.subscriber.set(subscriber.downgrade());
+        self.subscriber.set(subscriber);
         self.inner.on_register_dispatch(subscriber);
     }
 

@@ -2,11 +2,10 @@
 
 use std::any::TypeId;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId};
-use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -19,6 +18,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use super::carried::{carried, nearest_context};
 use super::forward::forward_to_inner;
 use super::tracer::{is_live, tracer_context};
+use crate::sync::OwnDispatch;
 
 /// Puts `trace_id` and `span_id` on the lines of a `fmt` layer, of text and (feature
 /// `json`) of JSON, wherever an event happens in a trace.
@@ -57,7 +57,7 @@ where
     Format<F, T>: FormatEvent<S, N>,
     W: for<'writer> MakeWriter<'writer> + 'static,
 {
-    let subscriber = Arc::new(OnceLock::new());
+    let subscriber = Arc::new(OwnDispatch::default());
     let format = |format: Format<F, T>| TraceIdsFormat {
         plain: format.clone().with_ansi(false),
         coloured: format.with_ansi(true),
@@ -119,10 +119,10 @@ impl LineFormat for fmt_layer::format::Json {
 /// The format of a layer from [`with_trace_ids`].
 #[derive(Debug)]
 pub struct TraceIdsFormat<F, T> {
-    /// A line is written apart at first, where the writer's colours are not known.
+    /// A line is written by itself at first, where the writer's colours are not known.
     plain: Format<F, T>,
     coloured: Format<F, T>,
-    subscriber: Arc<OnceLock<WeakDispatch>>,
+    subscriber: Arc<OwnDispatch>,
 }
 
 impl<S, N, F, T> FormatEvent<S, N> for TraceIdsFormat<F, T>
@@ -174,7 +174,7 @@ impl<F, T> TraceIdsFormat<F, T> {
         let current = ctx.current_span();
         match event.parent().filter(|parent| current.id() != Some(parent)) {
             None => Ids::of_current().or_else(|| known(ctx.lookup_current()?)),
-            Some(span) => Ids::of(&nearest_context(&self.subscriber.get()?.upgrade()?, span)?),
+            Some(span) => Ids::of(&nearest_context(&self.subscriber.get()?, span)?),
         }
     }
 }
@@ -214,7 +214,7 @@ where
 #[derive(Debug)]
 pub struct TraceIdsLayer<L> {
     inner: L,
-    subscriber: Arc<OnceLock<WeakDispatch>>,
+    subscriber: Arc<OwnDispatch>,
 }
 
 impl<L> TraceIdsLayer<L> {
@@ -225,7 +225,7 @@ impl<L> TraceIdsLayer<L> {
     {
         let span = ctx.span(id)?;
         if span.extensions().get::<Ids>().is_none() {
-            let subscriber = self.subscriber.get()?.upgrade()?;
+            let subscriber = self.subscriber.get()?;
             let ids = Ids::of(&tracer_context(&subscriber, id)?)?;
             span.extensions_mut().replace(ids);
         }
@@ -239,8 +239,7 @@ where
     L: Layer<S>,
 {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        // A layer has one subscriber: it was moved into it.
-        let _ = self.subscriber.set(subscriber.downgrade());
+        self.subscriber.set(subscriber);
         self.inner.on_register_dispatch(subscriber);
     }
 

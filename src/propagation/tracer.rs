@@ -8,6 +8,8 @@ use tracing_core::Dispatch;
 use tracing_core::span::Id;
 use tracing_opentelemetry::get_otel_context;
 
+use crate::sync::Scoped;
+
 thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
@@ -35,21 +37,6 @@ pub(super) fn is_inside_tracer() -> bool {
 
 /// Makes a call that may start a span.
 pub(super) fn inside_tracer<R>(call: impl FnOnce() -> R) -> R {
-    let _inside = Inside {
-        before: IS_INSIDE
-            .try_with(|inside| inside.replace(true))
-            .unwrap_or(false),
-    };
+    let _inside = Scoped::set(&IS_INSIDE, true);
     call()
-}
-
-struct Inside {
-    before: bool,
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        // The thread may be ending: then nobody asks any more.
-        let _ = IS_INSIDE.try_with(|inside| inside.set(self.before));
-    }
 }
