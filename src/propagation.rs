@@ -102,9 +102,9 @@ pub use span::{ContinueError, SpanPropagation};
 pub use traceparent::{Traceparent, TraceparentError};
 pub use tracestate::{Tracestate, TracestateError};
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
-const BAGGAGE: &str = "baggage";
+pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACESTATE: &str = "tracestate";
+pub(crate) const BAGGAGE: &str = "baggage";
 
 /// Without the blanks and tabs around it: RFC 9110's optional whitespace.
 fn trim_ows(mut value: &[u8]) -> &[u8] {

@@ -7,7 +7,7 @@
 use http::HeaderMap;
 use http::header::FORWARDED;
 
-use super::url::Server;
+use super::url::{Server, split_port};
 
 /// Longer than the name of any host. What is longer is none.
 const MAX_LEN: usize = 255;
@@ -29,7 +29,7 @@ pub(super) fn server(headers: &HeaderMap) -> Option<Server<'_>> {
     Server::parse(host)
 }
 
-/// `client.address`: an address, or the identifier in its place, without a port.
+/// `client.address`: an address, or the identifier that stands for it, without a port.
 pub(super) fn client(headers: &HeaderMap) -> Option<&str> {
     let forwarded = first(headers, FORWARDED.as_str())
         .and_then(|element| parameter(element, "for"))
@@ -65,7 +65,7 @@ fn parameter<'h>(mut element: &'h str, name: &str) -> Option<&'h str> {
     None
 }
 
-/// What is before the first separator that is not quoted, and what is behind it.
+/// What is before the first separator that is not quoted, and what is after it.
 fn until(text: &str, separator: char) -> (&str, &str) {
     let mut is_quoted = false;
     let is_end = |char: char| {
@@ -80,23 +80,15 @@ fn unquoted(value: &str) -> &str {
     inner.unwrap_or(value)
 }
 
-/// A quote that was opened and not closed takes in all that is behind it.
+/// A quote that was opened and not closed takes in all that is after it.
 fn valid(value: &str) -> Option<&str> {
     (!value.is_empty() && value.len() <= MAX_LEN && !value.contains('"')).then_some(value)
 }
 
-/// A node without its port. An IPv6 address has colons of its own, and stands in
-/// brackets where there is a port; in `X-Forwarded-For` it often has none.
+/// A node without its port.
 fn node(node: &str) -> Option<&str> {
     let node = unquoted(node);
-    let address = match node.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
-        Some((address, _)) => address,
-        None => match node.split_once(':') {
-            Some((address, port)) if !port.contains(':') => address,
-            _ => node,
-        },
-    };
-    valid(address)
+    valid(split_port(node).0)
 }
 
 #[cfg(test)]

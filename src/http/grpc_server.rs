@@ -1,6 +1,5 @@
 //! Server spans of gRPC for `tower_http::trace::TraceLayer`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
@@ -12,7 +11,7 @@ use tracing::{Span, info_span};
 use super::record_error;
 use super::url::Server;
 use crate::propagation::SpanPropagation as _;
-use crate::semconv::{OTHER, is_error_of_the_server};
+use crate::semconv::{KnownMethods, OTHER, is_error_of_the_server};
 
 /// What [`grpc_trace_layer`] makes.
 pub type GrpcTraceLayer = TraceLayer<
@@ -60,7 +59,7 @@ pub fn grpc_trace_layer() -> GrpcTraceLayer {
 /// [spec]: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
 #[derive(Clone, Debug, Default)]
 pub struct GrpcServerSpan {
-    methods: Option<Arc<[String]>>,
+    methods: Option<KnownMethods>,
 }
 
 impl GrpcServerSpan {
@@ -75,14 +74,14 @@ impl GrpcServerSpan {
     /// what names there are of spans.
     #[must_use]
     pub fn known_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.methods = Some(methods.into_iter().map(Into::into).collect());
+        self.methods = Some(KnownMethods::new(methods));
         self
     }
 
-    fn is_known(&self, method: &str) -> bool {
+    fn name_and_original<'m>(&self, method: &'m str) -> (&'m str, Option<&'m str>) {
         match &self.methods {
-            Some(methods) => methods.iter().any(|known| known == method),
-            None => true,
+            Some(known) => known.name_and_original(method),
+            None => (method, None),
         }
     }
 }
@@ -91,11 +90,8 @@ impl<B> MakeSpan<B> for GrpcServerSpan {
     fn make_span(&mut self, request: &Request<B>) -> Span {
         let path = request.uri().path();
         let path = path.strip_prefix('/').unwrap_or(path);
-        let (name, method, original) = if self.is_known(path) {
-            (path, path, None)
-        } else {
-            ("grpc", OTHER, Some(path))
-        };
+        let (method, original) = self.name_and_original(path);
+        let name = if original.is_some() { "grpc" } else { path };
         let server = Server::of(request.uri(), request.headers());
         let span = info_span!(
             "grpc.server",
@@ -120,7 +116,7 @@ impl<B> MakeSpan<B> for GrpcServerSpan {
 }
 
 /// Records the status of a call, wherever it comes: in the headers of a response that has
-/// no messages, or in the trailers behind the last of them.
+/// no messages, or in the trailers after the last of them.
 ///
 /// `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and
 /// `DATA_LOSS` say that the span has failed, with the status as `error.type`. The others are

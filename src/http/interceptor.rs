@@ -4,7 +4,9 @@ use tonic::service::Interceptor;
 use tonic::{Request, Status};
 use tracing::Span;
 
-use crate::propagation::{Carrier, SpanPropagation as _, W3cPropagator};
+use crate::propagation::{
+    BAGGAGE, Carrier, SpanPropagation as _, TRACEPARENT, TRACESTATE, W3cPropagator,
+};
 
 /// Sends the current span's trace with each call of a tonic client.
 ///
@@ -112,7 +114,7 @@ impl Interceptor for ExtractTrace {
     }
 }
 
-/// The trace that a call came with, apart from its request. A [`Carrier`], which spans
+/// The trace that a call came with, without its request. A [`Carrier`], which spans
 /// [continue from](crate::propagation::SpanPropagation::continue_from) and
 /// [link to](crate::propagation::SpanPropagation::link_to).
 #[derive(Clone, Debug)]
@@ -140,19 +142,19 @@ impl RemoteTrace {
     /// The value of a span's field `traceparent`.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
-        self.get("traceparent")
+        self.get(TRACEPARENT)
     }
 
     /// The value of a span's field `tracestate`.
     #[must_use]
     pub fn tracestate(&self) -> Option<&str> {
-        self.get("tracestate")
+        self.get(TRACESTATE)
     }
 
     /// The value of a span's field `baggage`.
     #[must_use]
     pub fn baggage(&self) -> Option<&str> {
-        self.get("baggage")
+        self.get(BAGGAGE)
     }
 }
 

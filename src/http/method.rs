@@ -17,11 +17,8 @@ pub(super) struct MethodFields<'m> {
 impl<'m> MethodFields<'m> {
     /// What a span says of a method.
     pub(super) fn new(known: &KnownMethods, method: &'m Method) -> Self {
-        let sent = method.as_str();
-        Self {
-            method: known.name(sent),
-            original: (!known.has(sent)).then_some(sent),
-        }
+        let (method, original) = known.name_and_original(method.as_str());
+        Self { method, original }
     }
 }
 

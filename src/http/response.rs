@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Span;
 
-use crate::propagation::{CarrierMut, SpanPropagation as _, W3cPropagator};
+use crate::propagation::{CarrierMut, SpanPropagation as _, TRACEPARENT, W3cPropagator};
 
 /// Says in each response which trace the request was handled in, and by which span.
 ///
@@ -76,7 +76,7 @@ impl TraceResponseLayer {
     #[must_use]
     pub const fn traceparent() -> Self {
         Self {
-            header: HeaderName::from_static("traceparent"),
+            header: HeaderName::from_static(TRACEPARENT),
         }
     }
 }
@@ -161,7 +161,7 @@ struct Written(Option<HeaderValue>);
 
 impl CarrierMut for Written {
     fn set_header(&mut self, name: &'static str, value: String) {
-        if name == "traceparent" {
+        if name == TRACEPARENT {
             self.0 = value.try_into().ok();
         }
     }

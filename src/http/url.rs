@@ -37,19 +37,25 @@ impl<'r> Server<'r> {
 
     pub(super) fn parse(authority: &'r str) -> Option<Self> {
         let (_, host) = split_userinfo(authority);
-        let (address, port) = match host.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
-            Some((address, port)) => (address, port.strip_prefix(':')),
-            None => match host.split_once(':') {
-                Some((address, port)) => (address, Some(port)),
-                None => (host, None),
-            },
-        };
+        let (address, port) = split_port(host);
         (!address.is_empty()).then(|| Self {
             address,
             port: port
                 .and_then(|port| port.parse::<u16>().ok())
                 .map(Int::from),
         })
+    }
+}
+
+/// A host, and what stands after its colon. An IPv6 address holds colons: it stands in
+/// brackets where there is a port, and often in none where there is not.
+pub(super) fn split_port(host: &str) -> (&str, Option<&str>) {
+    if let Some((address, rest)) = host.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
+        return (address, rest.strip_prefix(':'));
+    }
+    match host.split_once(':') {
+        Some((address, port)) if !port.contains(':') => (address, Some(port)),
+        _ => (host, None),
     }
 }
 
@@ -150,6 +156,17 @@ mod tests {
         }
         assert_eq!(Server::parse(""), None);
         assert_eq!(Server::parse(":80"), None);
+    }
+
+    #[test]
+    fn an_address_without_brackets_has_no_port() {
+        for address in ["::1", "2001:db8::17", "2001:db8:0:0:0:0:0:17"] {
+            let server = Server {
+                address,
+                port: None,
+            };
+            assert_eq!(Server::parse(address), Some(server));
+        }
     }
 
     #[test]

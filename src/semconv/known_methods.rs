@@ -1,15 +1,16 @@
-//! The methods of HTTP that are called by their names.
+//! The methods that are called by their names.
 
 use std::sync::Arc;
 
 use super::OTHER;
 
-/// Those of RFC 9110, PATCH of RFC 5789 and QUERY.
+/// Those of HTTP: of RFC 9110, PATCH of RFC 5789 and QUERY.
 pub(crate) const KNOWN: [&str; 10] = [
     "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
 ];
 
-/// The methods that spans and metrics may name: there is no bound to what clients send.
+/// The methods that spans and metrics may name: there is no bound to what clients send. By
+/// default those of HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KnownMethods(Option<Arc<[String]>>);
 
@@ -19,16 +20,25 @@ impl KnownMethods {
         Self(Some(methods.into_iter().map(Into::into).collect()))
     }
 
-    pub(crate) fn has(&self, method: &str) -> bool {
+    /// The method, or `_OTHER`.
+    pub(crate) fn name<'m>(&self, method: &'m str) -> &'m str {
+        self.name_and_original(method).0
+    }
+
+    /// The same, and the method itself where it is not known.
+    pub(crate) fn name_and_original<'m>(&self, method: &'m str) -> (&'m str, Option<&'m str>) {
+        if self.has(method) {
+            (method, None)
+        } else {
+            (OTHER, Some(method))
+        }
+    }
+
+    fn has(&self, method: &str) -> bool {
         match &self.0 {
             Some(methods) => methods.iter().any(|known| known == method),
             None => KNOWN.contains(&method),
         }
-    }
-
-    /// `http.request.method`: the method, or `_OTHER`.
-    pub(crate) fn name<'m>(&self, method: &'m str) -> &'m str {
-        if self.has(method) { method } else { OTHER }
     }
 }
 
