@@ -33,21 +33,7 @@
 //!
 //! # What to write
 //!
-//! | field | instrument | what it does |
-//! |---|---|---|
-//! | `observe.NAME` | | on a span: `NAME.calls`, `NAME.duration` and `NAME.in_flight` in one field |
-//! | `monotonic_counter.NAME = n` | Counter | adds n, n >= 0 |
-//! | `counter.NAME = n` | UpDownCounter | adds n, either sign |
-//! | `gauge.NAME = v` | Gauge | sets v |
-//! | `histogram.NAME = v` | Histogram | records v |
-//! | `increase.NAME = v` | Counter | v is a sampled level: adds its rise since the series' previous sample |
-//! | `decrease.NAME = v` | Counter | the same for its fall |
-//! | `started.NAME` | Counter | on a span: +1 when it opens |
-//! | `calls.NAME` | Counter | on a span: +1 when it closes |
-//! | `in_flight.NAME` | UpDownCounter | on a span: +1 when it opens, -1 on the same series when it closes |
-//! | `duration.NAME` | Histogram, `s` | on a span: from its opening to its last exit |
-//! | `label.KEY = v` | | a label; on a span the only one, beside the allow-lists |
-//! | `describe.NAME = "help"`, `unit.NAME = "By"` | | what the metric means |
+#![doc = include_str!("../docs/fields.md")]
 //!
 //! `#[instrument(fields(in_flight.jobs))]` takes a field without a value; in
 //! `info_span!` its value is `tracing::field::Empty`. On an event the four that are

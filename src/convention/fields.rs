@@ -9,21 +9,7 @@ use crate::kind::Kind;
 
 /// Measures what a field's prefix says.
 ///
-/// | field | instrument | what it does |
-/// |---|---|---|
-/// | `observe.NAME` | | on a span: `NAME.calls`, `NAME.duration` and `NAME.in_flight` in one field |
-/// | `monotonic_counter.NAME = n` | Counter | adds n, n >= 0 |
-/// | `counter.NAME = n` | UpDownCounter | adds n, either sign |
-/// | `gauge.NAME = v` | Gauge | sets v |
-/// | `histogram.NAME = v` | Histogram | records v |
-/// | `increase.NAME = v` | Counter | adds how much v is higher than the series' previous sample |
-/// | `decrease.NAME = v` | Counter | adds how much v is lower than the series' previous sample |
-/// | `started.NAME` | Counter | on a span: +1 when it opens |
-/// | `calls.NAME` | Counter | on a span: +1 when it closes |
-/// | `in_flight.NAME` | UpDownCounter | on a span: +1 when it opens, -1 when it closes |
-/// | `duration.NAME` | Histogram, `s` | on a span: from its opening to its last exit |
-/// | `label.KEY = v` | | a label |
-/// | `describe.NAME = "help"`, `unit.NAME = "By"` | | what the metric means |
+#[doc = include_str!("../../docs/fields.md")]
 ///
 /// In `info_span!` a field without a value is written `= tracing::field::Empty`.
 ///
@@ -64,27 +50,77 @@ enum Known {
     Nothing,
 }
 
+/// What a prefix says of a field.
+struct Prefix {
+    name: &'static str,
+    /// On an event it is an ordinary field.
+    is_of_spans: bool,
+    /// Of the name after the prefix, and of the whole field.
+    known: fn(&'static str, &'static str) -> Known,
+}
+
+const PREFIXES: [Prefix; 14] = [
+    Prefix::of_spans("observe", |name, _| Known::Observed(name)),
+    Prefix::of_both("monotonic_counter", |name, field| {
+        Known::Value(Measure::field(Kind::Counter, name, field))
+    }),
+    Prefix::of_both("counter", |name, field| {
+        Known::Value(Measure::field(Kind::UpDownCounter, name, field))
+    }),
+    Prefix::of_both("gauge", |name, field| {
+        Known::Value(Measure::field(Kind::Gauge, name, field))
+    }),
+    Prefix::of_both("histogram", |name, field| {
+        Known::Value(Measure::field(Kind::Histogram, name, field))
+    }),
+    Prefix::of_both("increase", |name, field| {
+        Known::Value(Measure::rise(name, field))
+    }),
+    Prefix::of_both("decrease", |name, field| {
+        Known::Value(Measure::fall(name, field))
+    }),
+    Prefix::of_spans("started", |name, _| Known::OfTheSpan(Measure::opened(name))),
+    Prefix::of_spans("calls", |name, _| Known::OfTheSpan(Measure::closed(name))),
+    Prefix::of_spans("in_flight", |name, _| {
+        Known::OfTheSpan(Measure::in_flight(name))
+    }),
+    Prefix::of_spans("duration", |name, _| {
+        Known::OfTheSpan(Measure::duration(name))
+    }),
+    Prefix::of_both("label", |name, _| Known::Label(name)),
+    Prefix::of_both("describe", |name, _| Known::Help(name)),
+    Prefix::of_both("unit", |name, _| Known::Unit(name)),
+];
+
+impl Prefix {
+    const fn of_both(prefix: &'static str, known: fn(&'static str, &'static str) -> Known) -> Self {
+        Self {
+            name: prefix,
+            is_of_spans: false,
+            known,
+        }
+    }
+
+    const fn of_spans(
+        prefix: &'static str,
+        known: fn(&'static str, &'static str) -> Known,
+    ) -> Self {
+        Self {
+            is_of_spans: true,
+            ..Self::of_both(prefix, known)
+        }
+    }
+}
+
 impl Known {
     fn of(field: &'static str, on_span: bool) -> Self {
         let (prefix, name) = field.split_once('.').unwrap_or(("", field));
-        match prefix {
-            "monotonic_counter" => Self::Value(Measure::field(Kind::Counter, name, field)),
-            "counter" => Self::Value(Measure::field(Kind::UpDownCounter, name, field)),
-            "gauge" => Self::Value(Measure::field(Kind::Gauge, name, field)),
-            "histogram" => Self::Value(Measure::field(Kind::Histogram, name, field)),
-            "increase" => Self::Value(Measure::rise(name, field)),
-            "decrease" => Self::Value(Measure::fall(name, field)),
-            "observe" if on_span => Self::Observed(name),
-            "started" if on_span => Self::OfTheSpan(Measure::opened(name)),
-            "calls" if on_span => Self::OfTheSpan(Measure::closed(name)),
-            "in_flight" if on_span => Self::OfTheSpan(Measure::in_flight(name)),
-            "duration" if on_span => Self::OfTheSpan(Measure::duration(name)),
-            "describe" => Self::Help(name),
-            "unit" => Self::Unit(name),
-            "label" => Self::Label(name),
+        let is_meant = |it: &&Prefix| it.name == prefix && (on_span || !it.is_of_spans);
+        match PREFIXES.iter().find(is_meant) {
+            Some(prefix) => (prefix.known)(name, field),
             // `log.` says where a record of the `log` crate comes from.
-            _ if on_span || prefix == "log" || field == "message" => Self::Nothing,
-            _ => Self::Label(field),
+            None if on_span || prefix == "log" || field == "message" => Self::Nothing,
+            None => Self::Label(field),
         }
     }
 
@@ -105,4 +141,29 @@ fn observe(feed: Feed, name: &str) -> Feed {
     feed.measure(Measure::closed(format!("{name}.calls")))
         .measure(Measure::duration(format!("{name}.duration")))
         .measure(Measure::in_flight(format!("{name}.in_flight")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = include_str!("../../docs/fields.md");
+
+    #[test]
+    fn the_readme_has_the_table_of_the_documentation() {
+        assert!(include_str!("../../README.md").contains(TABLE));
+    }
+
+    #[test]
+    fn the_table_has_every_prefix_and_no_other() {
+        let fields = TABLE
+            .lines()
+            .skip(2)
+            .filter_map(|row| row.split('|').nth(1));
+        // What is between backticks.
+        let fields = fields.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let prefixes = fields.map(|field| field.split('.').next().unwrap());
+        let known = PREFIXES.iter().map(|it| it.name);
+        assert_eq!(prefixes.collect::<Vec<_>>(), known.collect::<Vec<_>>());
+    }
 }
