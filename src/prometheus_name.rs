@@ -5,6 +5,11 @@
 //! of a name are joined by `_`; then comes the unit's word, unless it is there already,
 //! then `per` and a word, whatever is there, then `total` for a counter.
 
+#[cfg(feature = "metrics")]
+use std::collections::BTreeMap;
+#[cfg(feature = "metrics")]
+use std::collections::btree_map::Entry;
+
 use crate::kind::Kind;
 
 /// The name of a metric on a scrape.
@@ -48,6 +53,27 @@ pub(crate) fn of_label(key: &str) -> Option<String> {
         b'_' => Some(format!("key{translated}")),
         _ => Some(translated),
     }
+}
+
+/// Labels by their keys. The values of keys that have become one are joined, in the order in
+/// which they come, as OpenTelemetry's compatibility rules say: Prometheus refuses a scrape
+/// with a label twice.
+#[cfg(feature = "metrics")]
+pub(crate) fn joined(
+    labels: impl IntoIterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
+    let mut joined = BTreeMap::new();
+    for (key, value) in labels {
+        match joined.entry(key) {
+            Entry::Vacant(entry) => _ = entry.insert(value),
+            Entry::Occupied(mut entry) => {
+                let before: &mut String = entry.get_mut();
+                before.push(';');
+                before.push_str(&value);
+            }
+        }
+    }
+    joined
 }
 
 /// Whether Prometheus keeps a label's key to itself.

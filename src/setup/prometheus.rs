@@ -10,7 +10,7 @@ use opentelemetry_sdk::Resource;
 use super::background::Background;
 use super::error::{Cause, SetupError};
 use crate::boundaries::Boundaries;
-use crate::prometheus_name::of_label;
+use crate::prometheus_name::{joined, of_label};
 use crate::sink::FacadeSink;
 
 /// An endpoint that listens, on a thread of its own.
@@ -57,20 +57,12 @@ fn say_target_info(recorder: &metrics_exporter_prometheus::PrometheusRecorder, o
     recorder.register_gauge(&key, &metadata).set(1.0);
 }
 
-/// Prometheus takes no scrape in which a sample has one label twice. The values of keys
-/// that become one are joined, in the order of the keys, as the specification has it. A
-/// key of which nothing valid is left is left out.
+/// The attributes as labels, joined in the order of their keys. A key of which nothing valid
+/// is left is left out.
 fn labels(of: &Resource) -> BTreeMap<String, String> {
     let attributes = of.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let mut labels = BTreeMap::<String, String>::new();
-    for (key, value) in attributes.collect::<BTreeMap<_, _>>() {
-        let Some(key) = of_label(key) else { continue };
-        let values = labels.entry(key);
-        values
-            .and_modify(|it| *it = format!("{it};{value}"))
-            .or_insert_with(|| value.into_owned());
-    }
-    labels
+    let in_order = attributes.collect::<BTreeMap<_, _>>().into_iter();
+    joined(in_order.filter_map(|(key, value)| Some((of_label(key)?, value.into_owned()))))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! An instrument as a recorder is told of it, and how it is named there.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use metrics::{KeyName, Recorder, Unit};
@@ -71,22 +70,17 @@ impl FacadeInstrument {
 }
 
 impl Naming {
-    /// Labels whose keys are one on a scrape are joined, as OpenTelemetry's
-    /// compatibility rules say: Prometheus refuses a scrape with a label twice.
+    /// The labels of a series, each key once.
     pub(super) fn labels(self, labels: &Labels) -> Vec<metrics::Label> {
-        let mut joined: BTreeMap<String, String> = BTreeMap::new();
-        for label in labels {
-            let key = match self {
-                Self::Prometheus => prometheus_name::of_label(label.key()),
-                Self::AsWritten => Some(label.key().to_owned()),
-            };
+        let named = labels.into_iter().filter_map(|label| {
             // A key without a name on a scrape is refused before it gets here.
-            let Some(key) = key else { continue };
-            let value = label.value().to_string();
-            let before = joined.remove(&key);
-            let value = before.map_or(value.clone(), |before| format!("{before};{value}"));
-            joined.insert(key, value);
-        }
+            let key = match self {
+                Self::Prometheus => prometheus_name::of_label(label.key())?,
+                Self::AsWritten => label.key().to_owned(),
+            };
+            Some((key, label.value().to_string()))
+        });
+        let mut joined = prometheus_name::joined(named);
         if self == Self::Prometheus {
             // To Prometheus a label without text is no label: with both, it would
             // take one of two series for the other.
