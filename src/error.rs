@@ -1,11 +1,11 @@
-//! The error of a configuration that cannot be right.
+//! The error of an invalid configuration.
 
 use std::error::Error;
 use std::fmt;
 
 /// Why [`MeterLayerBuilder::build`](crate::MeterLayerBuilder::build) or
 /// [`MeterHandle::reconfigure`](crate::MeterHandle::reconfigure) refused a configuration.
-/// Its text names what is wrong.
+/// Its text names what is wrong; what a parser or the system said of it is its source.
 ///
 /// ```
 /// let error = tracing_meter::builder()
@@ -23,7 +23,11 @@ pub struct BuildError {
     kind: ErrorKind,
     culprit: String,
     why: String,
+    source: Option<Source>,
 }
+
+/// What an error comes from, whatever that is.
+pub(crate) type Source = Box<dyn Error + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
@@ -42,7 +46,14 @@ impl BuildError {
             kind,
             culprit: culprit.into(),
             why: why.into(),
+            source: None,
         }
+    }
+
+    /// The reason says what the source does not.
+    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
     }
 
     pub(crate) fn of_rule(name: &str, why: impl Into<String>) -> Self {
@@ -107,11 +118,68 @@ impl fmt::Display for BuildError {
     }
 }
 
-/// As `Display`: it is what a `main` that returns the error prints.
+/// As `Display`, with the sources: it is what a `main` that returns the error prints.
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{self}{}", Sources(self))
     }
 }
 
-impl Error for BuildError {}
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self.source.as_ref()?)
+    }
+}
+
+/// What an error comes from, each after a colon. Some errors of other crates say what their
+/// source says: that is said once.
+pub(crate) struct Sources<'e>(pub(crate) &'e dyn Error);
+
+impl fmt::Display for Sources<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut said, mut next) = (self.0.to_string(), self.0.source());
+        while let Some(source) = next {
+            let text = source.to_string();
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            (said, next) = (text, source.source());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "toml")]
+    use std::io;
+
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::filter::ParseError;
+
+    use super::*;
+
+    /// What an error comes from, which its own text does not say, and what is printed of it
+    /// does.
+    fn source_of(error: &BuildError) -> &(dyn Error + 'static) {
+        let source = error.source().unwrap();
+        assert!(!error.to_string().contains(&source.to_string()), "{error}");
+        assert!(format!("{error:?}").contains(&source.to_string()));
+        source
+    }
+
+    #[test]
+    fn directives_that_cannot_be_parsed_are_refused_with_what_the_parser_says() {
+        let meter = crate::builder().directives("my_app=loud");
+        let error = meter.build::<Registry>().unwrap_err();
+        assert!(source_of(&error).is::<ParseError>());
+    }
+
+    #[cfg(feature = "toml")]
+    #[test]
+    fn a_file_that_cannot_be_read_is_refused_with_what_the_system_says() {
+        let error = crate::Rules::from_file("/no/such/rules.toml").unwrap_err();
+        let source = source_of(&error).downcast_ref::<io::Error>().unwrap();
+        assert_eq!(source.kind(), io::ErrorKind::NotFound);
+    }
+}

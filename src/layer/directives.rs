@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{ParseError, Targets};
 
 use crate::error::{BuildError, ErrorKind};
 
@@ -54,7 +54,9 @@ pub(crate) fn parse(directives: &str, origin: &str) -> Result<Option<Targets>, B
             let why = "spans and fields are for an `EnvFilter` on the layer";
             return Err(error(why.to_owned()));
         }
-        let parsed: Targets = directive.parse().map_err(|why| error(format!("{why}")))?;
+        let parsed: Targets = directive
+            .parse()
+            .map_err(|why: ParseError| error("it cannot be parsed".to_owned()).with_source(why))?;
         if let Some(level) = parsed.default_level() {
             targets = targets.with_default(level);
         }

@@ -29,7 +29,7 @@ pub(super) fn add(
 ) -> Result<MeterLayerBuilder, SetupError> {
     meter = meter.convention(chosen(env, semantic)?);
     if let Some(directives) = env.text(&SPANS)? {
-        let error = |why: BuildError| SetupError::variable(&SPANS, why.to_string());
+        let error = |why: BuildError| SetupError::value(&SPANS, &directives, why);
         let spans = SpanMetrics::new(&directives).map_err(error)?;
         let service = resource.get(&"service.name".into());
         let service = service.map_or_else(String::new, |name| name.to_string());
@@ -37,8 +37,8 @@ pub(super) fn add(
     }
     #[cfg(feature = "toml")]
     if let Some(file) = env.text(&RULES)? {
-        let error = |why: BuildError| SetupError::variable(&RULES, why.to_string());
-        meter = meter.convention(crate::Rules::from_file(file).map_err(error)?);
+        let error = |why: BuildError| SetupError::value(&RULES, &file, why);
+        meter = meter.convention(crate::Rules::from_file(&file).map_err(error)?);
     }
     Ok(meter)
 }

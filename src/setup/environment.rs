@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use super::error::SetupError;
 use super::variables::{Signal, SignalVariable, Variable};
+use crate::error::Source;
 
 type Result<T> = std::result::Result<T, SetupError>;
 
@@ -77,13 +77,13 @@ impl<'a> Environment<'a> {
 
     pub(super) fn number<T>(&self, of: &Variable) -> Result<Option<T>>
     where
-        T: FromStr<Err: Display>,
+        T: FromStr<Err: Into<Source>>,
     {
         let Some(value) = self.text(of)? else {
             return Ok(None);
         };
         let parsed = value.parse::<T>();
-        let parsed = parsed.map_err(|why| SetupError::variable(of, format!("`{value}`: {why}")));
+        let parsed = parsed.map_err(|why| SetupError::value(of, &value, why));
         parsed.map(Some)
     }
 

@@ -3,7 +3,6 @@
 //! Those of `opentelemetry-otlp` keep the answers of a collector to themselves, and let
 //! nothing be put between them and the connection that could read them.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use super::exports::Exports;
 use super::rejected::Answer;
 use super::retry;
 use super::tls::Tls;
+use crate::error::Sources;
 
 /// The name that the specification has for it.
 const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
@@ -175,11 +175,5 @@ pub(super) fn channel(endpoint: &str, tls: Option<&Tls>) -> Result<Channel, tran
 /// Without the collector's words, which may hold what it was sent to be known by. A source
 /// has what was found on this side.
 fn described(status: &Status) -> String {
-    let mut text = format!("gRPC status {:?}", status.code());
-    let mut source = status.source();
-    while let Some(why) = source {
-        text = format!("{text}: {why}");
-        source = why.source();
-    }
-    text
+    format!("gRPC status {:?}{}", status.code(), Sources(status))
 }

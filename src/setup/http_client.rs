@@ -17,6 +17,7 @@ use reqwest::redirect;
 use super::exports::Exports;
 use super::rejected::Answer;
 use super::tls::Tls;
+use crate::error::Source;
 
 /// The exporter of `opentelemetry-otlp` reads answers, too, and keeps them to itself.
 pub(super) struct Reading<A> {
@@ -32,13 +33,13 @@ impl<A: Answer> Reading<A> {
         timeout: Duration,
         tls: Option<&Tls>,
         exports: &Arc<Exports>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Source> {
         let make = || client(endpoint, timeout, tls);
         // A client that blocks must not be made in asynchronous code.
         let built = thread::scope(|scope| scope.spawn(make).join());
-        let built = built.map_err(|_| "its client has panicked".to_owned())?;
+        let built = built.map_err(|_| "its client has panicked")?;
         Ok(Self {
-            client: built.map_err(|why| format!("{why:?}"))?,
+            client: built?,
             exports: Arc::clone(exports),
             answer: PhantomData,
         })

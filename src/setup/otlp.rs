@@ -20,6 +20,7 @@ use super::http_client::Reading;
 use super::rejected::Answer;
 use super::tls::Tls;
 use super::variables::{OTLP_COMPRESSION, OTLP_HEADERS, OTLP_PROTOCOL, OTLP_TIMEOUT, Signal};
+use crate::error::Source;
 
 mod endpoint;
 mod headers;
@@ -84,17 +85,17 @@ impl Otlp {
         &self,
         exports: &Arc<Exports>,
     ) -> Result<Exporter<SpanExporter, GrpcSpans>, SetupError> {
-        let refused = |why: &dyn ToString| refused(Signal::Traces, why);
+        let refused = |source: Source| refused(Signal::Traces, source);
         Ok(match self.protocol {
             Protocol::Grpc => {
-                let collector = self.collector(exports).map_err(|why| refused(&why))?;
+                let collector = self.collector(exports).map_err(|why| refused(why.into()))?;
                 Exporter::Grpc(GrpcSpans::new(collector))
             }
             Protocol::Http => {
                 let builder = SpanExporter::builder().with_http();
                 let builder = self.over_http::<_, ExportTraceServiceResponse>(builder, exports);
-                let built = builder.map_err(|why| refused(&why))?.build();
-                Exporter::Http(built.map_err(|why| refused(&why))?)
+                let built = builder.map_err(refused)?.build();
+                Exporter::Http(built.map_err(|why| refused(why.into()))?)
             }
         })
     }
@@ -105,17 +106,17 @@ impl Otlp {
         of: Temporality,
         exports: &Arc<Exports>,
     ) -> Result<Exporter<MetricExporter, GrpcMetrics>, SetupError> {
-        let refused = |why: &dyn ToString| refused(Signal::Metrics, why);
+        let refused = |source: Source| refused(Signal::Metrics, source);
         Ok(match self.protocol {
             Protocol::Grpc => {
-                let collector = self.collector(exports).map_err(|why| refused(&why))?;
+                let collector = self.collector(exports).map_err(|why| refused(why.into()))?;
                 Exporter::Grpc(GrpcMetrics::new(collector, of))
             }
             Protocol::Http => {
                 let builder = MetricExporter::builder().with_temporality(of).with_http();
                 let builder = self.over_http::<_, ExportMetricsServiceResponse>(builder, exports);
-                let built = builder.map_err(|why| refused(&why))?.build();
-                Exporter::Http(built.map_err(|why| refused(&why))?)
+                let built = builder.map_err(refused)?.build();
+                Exporter::Http(built.map_err(|why| refused(why.into()))?)
             }
         })
     }
@@ -136,7 +137,7 @@ impl Otlp {
         &self,
         builder: B,
         exports: &Arc<Exports>,
-    ) -> Result<B, String> {
+    ) -> Result<B, Source> {
         let (endpoint, tls) = (&self.endpoint, self.tls.as_ref());
         let client = Reading::<A>::new(endpoint, self.timeout, tls, exports)?;
         let builder = builder
@@ -153,7 +154,6 @@ impl Otlp {
     }
 }
 
-fn refused(of: Signal, why: &dyn ToString) -> SetupError {
-    let why = why.to_string();
-    Cause::Exporter { of, why }.into()
+fn refused(of: Signal, source: Source) -> SetupError {
+    Cause::Exporter { of, source }.into()
 }

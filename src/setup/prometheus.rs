@@ -40,12 +40,11 @@ impl Endpoint {
 }
 
 fn refused(address: SocketAddr, error: ExporterError) -> SetupError {
-    let address = address.to_string();
-    let why = match error {
-        ExporterError::FailedToCreateHTTPListener(why) => why,
-        other => other.to_string(),
+    let source = match error {
+        ExporterError::FailedToCreateHTTPListener(why) => why.into(),
+        other => other.into(),
     };
-    Cause::Listen { address, why }.into()
+    Cause::Listen { address, source }.into()
 }
 
 /// The resource, as OpenTelemetry's exporters for Prometheus show it.

@@ -23,7 +23,7 @@ pub(super) fn log_filter(env: &Environment<'_>) -> Result<EnvFilter, SetupError>
     let directives = env.text(&RUST_LOG)?;
     let directives = directives.as_deref().unwrap_or("info");
     let parsed = EnvFilter::builder().parse(directives);
-    parsed.map_err(|why| SetupError::variable(&RUST_LOG, format!("`{directives}`: {why}")))
+    parsed.map_err(|why| SetupError::value(&RUST_LOG, directives, why))
 }
 
 /// Layers of the application's.

@@ -76,7 +76,7 @@ impl Tls {
     }
 }
 
-/// A key is nobody's to read.
+/// A key is a secret.
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identity").finish_non_exhaustive()
@@ -88,7 +88,7 @@ const A_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 const A_KEY: &str = "PRIVATE KEY-----";
 
 /// The variable that names the file, and what is in it. Without what is expected there
-/// nobody would be trusted, or known, when something is sent.
+/// nothing would be trusted, or known, when something is sent.
 fn file(
     env: &Environment<'_>,
     signal: Signal,
@@ -102,12 +102,14 @@ fn file(
         return Err(SetupError::variable(&variable, NO_TLS));
     }
     let holds = |pem: &[u8]| String::from_utf8_lossy(pem).contains(expected);
-    let why = match std::fs::read(&path) {
-        Ok(pem) if holds(&pem) => return Ok(Some((variable, pem))),
-        Ok(_) => format!("it is no PEM file with `{expected}`"),
-        Err(why) => why.to_string(),
-    };
-    Err(SetupError::variable(&variable, format!("`{path}`: {why}")))
+    match std::fs::read(&path) {
+        Ok(pem) if holds(&pem) => Ok(Some((variable, pem))),
+        Ok(_) => {
+            let why = format!("`{path}`: it is no PEM file with `{expected}`");
+            Err(SetupError::variable(&variable, why))
+        }
+        Err(why) => Err(SetupError::value(&variable, &path, why)),
+    }
 }
 
 pub(super) const NO_TLS: &str = "TLS needs the feature `tls` of tracing-meter";

@@ -88,7 +88,7 @@ impl Rules {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let culprit = format!("file `{}`", path.display());
-            BuildError::new(ErrorKind::Rule, culprit, error.to_string())
+            BuildError::new(ErrorKind::Rule, culprit, "it cannot be read").with_source(error)
         })?;
         parse(&text).map_err(|fault| {
             let (line, column) = fault.location_in(&text);

@@ -94,7 +94,7 @@ fn prometheus_address(env: &Environment<'_>, default: Option<SocketAddr>) -> Res
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = (bare, port).to_socket_addrs();
     let addresses = addresses
-        .map_err(|why| SetupError::variable(&PROMETHEUS_HOST, format!("`{host}`: {why}")))?
+        .map_err(|why| SetupError::value(&PROMETHEUS_HOST, &host, why))?
         .collect::<Vec<_>>();
     let first = addresses.iter().find(|it| it.is_ipv4());
     let first = first.or(addresses.first()).copied();

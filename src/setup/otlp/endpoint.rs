@@ -1,5 +1,7 @@
 //! Where an export is sent to.
 
+use http::Uri;
+
 use super::Protocol;
 use crate::setup::environment::Environment;
 use crate::setup::error::SetupError;
@@ -30,10 +32,15 @@ pub(super) fn read(
         let why = "it holds a user's name, which is not sent: there are headers for that";
         return Err(SetupError::variable(&variable, why));
     }
+    let error = |why: &str| SetupError::variable(&variable, format!("`{endpoint}`: {why}"));
+    if !["http", "https"].contains(&&*scheme) {
+        return Err(error("it does not start with http:// or https://"));
+    }
+    let url = format!("{scheme}://{rest}");
+    let parsed = url.parse::<Uri>();
+    let parsed = parsed.map_err(|why| SetupError::value(&variable, &endpoint, why))?;
     let gets_path = protocol == Protocol::Http && variable.name() == OTLP_ENDPOINT.common.name();
-    let checked = check_endpoint(&scheme, rest, gets_path);
-    let url =
-        checked.map_err(|why| SetupError::variable(&variable, format!("`{endpoint}`: {why}")))?;
+    check(&parsed, gets_path).map_err(error)?;
     Ok(if gets_path {
         with_path(&url, signal)
     } else {
@@ -41,30 +48,21 @@ pub(super) fn read(
     })
 }
 
-fn check_endpoint(scheme: &str, rest: &str, gets_path: bool) -> Result<String, &'static str> {
-    if !["http", "https"].contains(&scheme) {
-        return Err("it does not start with http:// or https://");
-    }
-    let url = format!("{scheme}://{rest}");
-    let Ok(parsed) = url.parse::<http::Uri>() else {
-        return Err("it is no URL");
-    };
-    let (Some(authority), Some(host)) = (parsed.authority(), parsed.host()) else {
+fn check(url: &Uri, gets_path: bool) -> Result<(), &'static str> {
+    let (authority, host) = (url.authority(), url.host().filter(|it| !it.is_empty()));
+    let (Some(authority), Some(host)) = (authority, host) else {
         return Err("it has no host");
     };
-    if host.is_empty() {
-        return Err("it has no host");
-    }
     if authority.as_str() != host && authority.port_u16().is_none() {
         return Err("its port is none");
     }
-    if gets_path && parsed.query().is_some() {
+    if gets_path && url.query().is_some() {
         return Err("it has a query, and a path is to be added");
     }
-    if scheme == "https" && !cfg!(feature = "tls") {
+    if url.scheme_str() == Some("https") && !cfg!(feature = "tls") {
         return Err(NO_TLS);
     }
-    Ok(url)
+    Ok(())
 }
 
 /// The signal's path at the endpoint of all signals.
