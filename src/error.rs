@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// What an error comes from, which its own text does not say, and what is printed of it
+    /// What an error comes from, which its text does not say, and what is printed of it
     /// does.
     fn source_of(error: &BuildError) -> &(dyn Error + 'static) {
         let source = error.source().unwrap();

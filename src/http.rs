@@ -31,7 +31,7 @@
 //!
 //! Nothing here reads a body ahead or buffers it: what is streamed, server-sent events and
 //! upgrades to websockets work as they do without it. `TraceLayer` wraps the body of a
-//! response in a type of its own, which sees its end.
+//! response in another type, which sees its end.
 //!
 //! # Reqwest
 //!

@@ -71,7 +71,7 @@
 //! - What is not valid starts a new trace. It is no error, panics nowhere and is not
 //!   logged: anybody may send it.
 //! - What is set in what comes in, and OpenTelemetry's types do not hold, goes out again:
-//!   long keys, keys with two `@`, the random flag, of spans that nobody samples, too.
+//!   long keys, keys with two `@`, the random flag, of spans that are not sampled, too.
 //! - A service without a tracer passes `traceparent` and `tracestate` on as they came, but
 //!   for blanks, empty members and what a higher version or an unknown flag says.
 //!

@@ -11,7 +11,7 @@ thread_local! {
 
 /// Whether this thread is inside a sink.
 ///
-/// An SDK may log through `tracing` while it holds a lock of its own: measuring
+/// An SDK may log through `tracing` while it holds one of its locks: measuring
 /// that event could ask for the same lock again.
 #[inline]
 pub(crate) fn is_inside_a_sink() -> bool {

@@ -65,8 +65,8 @@
 //! What libraries measure through OpenTelemetry's API leaves with OTLP and on the console;
 //! the macros of `metrics` are not listened to.
 //!
-//! Without an exporter of traces they are passed on as they came: a span that nobody
-//! exports would be a hole in the trace.
+//! Without an exporter of traces they are passed on as they came: a span that is not
+//! exported would be a hole in the trace.
 //!
 //! [OpenTelemetry's environment variables]: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 
@@ -186,7 +186,7 @@ impl Setup {
         self
     }
 
-    /// The measuring layer, with its labels, conventions, boundaries and sinks of its own.
+    /// The measuring layer, with its labels, conventions, boundaries and sinks.
     /// The sinks of the environment's exporters are added to them.
     ///
     /// From `info` on is measured, and what the conventions name by target, where neither the

@@ -1,4 +1,4 @@
-//! What `tracing` remembers of callsites, asked for anew.
+//! What `tracing` remembers of callsites, asked for again.
 
 use std::sync::{Arc, Condvar, PoisonError};
 use std::thread::Builder;
@@ -69,7 +69,7 @@ impl Default for Shared {
 
 impl InterestCache {
     /// Asks again if this is so, which is found out for one thread after the other. Waits for
-    /// what others have asked for, too.
+    /// what other threads have asked for, too.
     pub(super) fn rebuild_if(
         &self,
         is_outdated: impl FnOnce() -> bool,

@@ -34,7 +34,7 @@ use crate::semconv::{KnownMethods, OTHER};
 /// # let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("doc"));
 /// # let _default = tracing_subscriber::registry().with(propagation::layer(otel)).set_default();
 ///
-/// // In the place of a client, such as that of `hyper_util::client::legacy`.
+/// // Instead of a client, such as that of `hyper_util::client::legacy`.
 /// let http = service_fn(async |request: http::Request<()>| {
 ///     assert!(request.headers().contains_key("traceparent"));
 ///     Ok::<_, Infallible>(http::Response::new(()))
@@ -56,8 +56,8 @@ use crate::semconv::{KnownMethods, OTHER};
 /// ```
 ///
 /// It stands inside of layers that retry or follow redirects, so that each time that a
-/// request is sent is a span, and outside of those that call the client in a task of their
-/// own, as `tower::buffer` does: the caller's span is not known there.
+/// request is sent is a span, and outside of those that call the client in another task,
+/// as `tower::buffer` does: the caller's span is not known there.
 ///
 /// # Fields
 ///
@@ -76,8 +76,8 @@ use crate::semconv::{KnownMethods, OTHER};
 /// | `network.protocol.version` | the response |
 /// | `error.type`, `otel.status_code` | 4xx and 5xx: the status; an error of the client: its type, or `_OTHER` if that is a `Box<dyn Error>` |
 ///
-/// The span lasts until there are the headers of the response, because nobody has to
-/// read its body. A future that is dropped before is no error.
+/// The span lasts until there are the headers of the response, because its body need
+/// not be read. A future that is dropped before is no error.
 ///
 /// # Reqwest
 ///
@@ -110,7 +110,7 @@ impl ClientLayer {
         Self::default()
     }
 
-    /// The methods that are not `_OTHER`, in the place of the default, which are those of
+    /// The methods that are not `_OTHER`, instead of the default, which are those of
     /// RFC 9110 with PATCH and QUERY. Their case matters.
     #[must_use]
     pub fn known_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {

@@ -50,7 +50,7 @@ use crate::propagation::{CarrierMut, SpanPropagation as _, TRACEPARENT, W3cPropa
 /// ```
 ///
 /// Where the span has no trace of a tracer here nothing is set: without a tracer there is
-/// no id that would be the response's own, even where the request's trace is passed on. Nor
+/// no id that would be that of the response, even where the request's trace is passed on. Nor
 /// is it where the [propagator of the process](W3cPropagator::install) sends no
 /// `traceparent`; that propagator says, too, whether ids of traces are random.
 /// A header that the service itself has set is overwritten. Scripts in a browser see it on

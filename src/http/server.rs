@@ -63,11 +63,11 @@ pub type ServerTraceLayer = TraceLayer<
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Put it onto the whole router, behind its last route: layers that are added later
+/// Put it onto the whole router, after its last route: layers that are added later
 /// are outside of the span. A span lasts until the body of the response was sent or
 /// dropped. Settings are those of a [`ServerSpan`]:
 /// `trace_layer().make_span_with(ServerSpan::new().scheme("https"))`. No events are
-/// emitted; `on_request` and the others of [`TraceLayer`] are free for that.
+/// emitted; `on_request` and the other callbacks of [`TraceLayer`] are free for that.
 ///
 /// A handler that panics leaves no status. Put `tower_http::catch_panic::CatchPanicLayer`
 /// inside of this layer: its 500 is recorded as any other.
@@ -157,7 +157,7 @@ impl ServerSpan {
         self
     }
 
-    /// The methods that are not `_OTHER`, in the place of the default, which are those of
+    /// The methods that are not `_OTHER`, instead of the default, which are those of
     /// RFC 9110 with PATCH and QUERY. Their case matters.
     #[must_use]
     pub fn known_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {

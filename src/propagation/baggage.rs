@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::trim_ows;
 
-/// What an application passes on beside its requests: names and values.
+/// What an application passes on with its requests: names and values.
 ///
 /// Read by the [W3C Baggage] specification: a bad member is dropped, the rest is
 /// kept. Values are percent-decoded when they are read and encoded when they are
@@ -116,7 +116,7 @@ impl Baggage {
         members.map(|member| (member.key, member.value, member.properties))
     }
 
-    /// The same, of their own.
+    /// The same, owned.
     pub(super) fn into_members(self) -> impl Iterator<Item = (String, String, String)> {
         let members = self.members.into_iter();
         members.map(|member| (member.key, member.value, member.properties))
@@ -195,7 +195,7 @@ impl fmt::Debug for BaggageError {
 
 impl Error for BaggageError {}
 
-/// The header's value for these members, each with a key of its own. What cannot be
+/// The header's value for these members, each with another key. What cannot be
 /// carried or is over the limits is left out: properties first, which leaves the value.
 pub(super) fn header<'a>(members: impl Iterator<Item = Member<'a>>) -> Option<String> {
     let mut header = String::new();

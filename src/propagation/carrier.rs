@@ -46,8 +46,8 @@ pub trait CarrierMut {
 /// Lets an OpenTelemetry propagator of W3C headers write into a carrier. Headers of
 /// others, B3 or Jaeger, are not written.
 ///
-/// What the carrier holds of the W3C headers goes first, because nobody could take it
-/// away later: an [`Injector`] can only set.
+/// What the carrier holds of the W3C headers goes first, because it could not be
+/// taken away later: an [`Injector`] can only set.
 ///
 /// ```
 /// use opentelemetry::propagation::TextMapPropagator;

@@ -48,7 +48,7 @@ macro_rules! forward_to_inner {
 
         #[allow(
             unsafe_code,
-            reason = "the trait's only way to the layer inside, for what asks for it by type"
+            reason = "the trait's only access to the layer inside, for what asks for it by type"
         )]
         unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
             if id == TypeId::of::<Self>() {

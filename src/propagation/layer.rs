@@ -49,8 +49,8 @@ use crate::sync::OwnDispatch;
 /// # Ok::<(), opentelemetry_sdk::error::OTelSdkError>(())
 /// ```
 ///
-/// The fields `tracestate` and `baggage` beside it are read, too. All of them are texts:
-/// `&str`, `String`, an `Option` of them, or a value behind `%`. They must have their values
+/// The fields `tracestate` and `baggage` of the span are read, too. All of them are texts:
+/// `&str`, `String`, an `Option` of them, or a value after `%`. They must have their values
 /// when the span is created. A value that is missing or not valid changes nothing: the
 /// span is a root, or the child of its local parent, as it would have been. A span that
 /// continues a remote trace inside a local one is linked to its local parent.
@@ -131,7 +131,7 @@ impl<L> PropagationLayer<L> {
         let around = attrs.parent().or_else(|| current.id())?;
         let subscriber = self.subscriber.get()?;
         let carried = nearest_carried(&subscriber, around)?;
-        // A parent with a context of its own needs no other.
+        // A parent that the inner layer sees has a context.
         let is_seen = attrs.parent().is_some() && tracer_context(&subscriber, around).is_some();
         (!is_seen).then_some(carried)
     }

@@ -79,7 +79,7 @@ pub trait LineFormat: sealed::Sealed {
 mod sealed {
     use tracing_subscriber::fmt::format;
 
-    /// Whoever writes lines of another form knows where ids go there.
+    /// Where ids go on a line depends on its form.
     pub trait Sealed {}
     impl Sealed for format::Full {}
     impl Sealed for format::Compact {}
@@ -201,7 +201,7 @@ impl Ids {
     }
 }
 
-/// The ids of a span's own, as far as they are known without its tracer.
+/// The ids of a span itself, as far as they are known without its tracer.
 fn known_ids<'s, S>(span: &SpanRef<'s, S>) -> Option<Ids>
 where
     S: LookupSpan<'s> + 's,

@@ -36,8 +36,8 @@ use super::{BAGGAGE, TRACEPARENT, TRACESTATE, Traceparent};
 /// ```
 ///
 /// What OpenTelemetry's types refuse, keys with two `@` or more than 14 characters
-/// behind one, and what they forget, the random flag of a span that is not sampled,
-/// travels beside them in the [`Context`], and reaches everything that continues it.
+/// after one, and what they forget, the random flag of a span that is not sampled,
+/// travels with them in the [`Context`], and reaches everything that continues it.
 #[derive(Clone, Debug)]
 pub struct W3cPropagator {
     trace_context: bool,
@@ -249,7 +249,7 @@ impl Received<'_> {
         self.trace.is_none() && self.baggage.is_none()
     }
 
-    /// `context`, with what was received in the place of its own.
+    /// `context`, with what was received instead of what it holds.
     pub(super) fn put_into(self, context: &Context) -> Context {
         let context = match self.trace {
             Some(trace) => trace.put_into(context, self.random_ids),

@@ -26,7 +26,7 @@ pub(super) struct SentTrace {
 ///
 /// It stands in the `Context`, where all spans inherit it, those of other traces
 /// too: hence the trace id.
-struct Beside {
+struct RemoteDetails {
     trace_id: TraceId,
     random: bool,
     /// The list that was received, if the SDK refuses some of its members.
@@ -41,14 +41,14 @@ impl SentTrace {
         let span = span.span_context();
         let trace_id = NonZeroU128::new(u128::from_be_bytes(span.trace_id().to_bytes()))?;
         let parent_id = NonZeroU64::new(u64::from_be_bytes(span.span_id().to_bytes()))?;
-        let beside = Beside::of(span.trace_id(), context);
-        let random = match beside {
-            Some(beside) => beside.random,
+        let details = RemoteDetails::of(span.trace_id(), context);
+        let random = match details {
+            Some(details) => details.random,
             None if has_random_flag(span.trace_flags().to_u8()) => true,
             // Of a span that was started here nothing else is known.
             None => !span.is_remote() && random_ids,
         };
-        let listed = beside.and_then(|beside| beside.tracestate.as_ref());
+        let listed = details.and_then(|it| it.tracestate.as_ref());
         Some(Self {
             traceparent: Traceparent::new(trace_id, parent_id)
                 .sampled(span.is_sampled())
@@ -78,10 +78,10 @@ impl ReceivedTrace<'_> {
             listed,
         );
         let context = context.with_remote_span_context(span);
-        if is_known && refused.is_none() && Beside::of(trace_id, &context).is_none() {
+        if is_known && refused.is_none() && RemoteDetails::of(trace_id, &context).is_none() {
             return context;
         }
-        context.with_value(Beside {
+        context.with_value(RemoteDetails {
             trace_id,
             random: traceparent.is_random(),
             tracestate: refused,
@@ -89,10 +89,10 @@ impl ReceivedTrace<'_> {
     }
 }
 
-impl Beside {
+impl RemoteDetails {
     fn of(trace_id: TraceId, context: &Context) -> Option<&Self> {
-        let beside = context.get::<Self>()?;
-        (beside.trace_id == trace_id).then_some(beside)
+        let details = context.get::<Self>()?;
+        (details.trace_id == trace_id).then_some(details)
     }
 }
 
@@ -113,7 +113,7 @@ fn accepted_by_the_sdk<'a>(members: impl Iterator<Item = Member<'a>>) -> TraceSt
     TraceState::from_key_value(members.filter(is_accepted)).unwrap_or_default()
 }
 
-/// What nobody may send, the SDK's type being less strict, stays here.
+/// What no header may hold, the SDK's type being less strict, stays here.
 fn from_sdk(state: &TraceState) -> Tracestate {
     let mut members = Members::new();
     for member in state

@@ -1,4 +1,4 @@
-//! The thread of its own on which exporters run.
+//! The thread on which exporters run.
 
 use std::future::Future;
 use std::thread;
@@ -11,8 +11,8 @@ use super::error::{Cause, SetupError};
 /// More than the end of a thread takes.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A runtime beside that of the application, if it has one: gRPC works in any `main`, and
-/// whoever waits for the last export never waits for a thread that it blocks itself.
+/// A runtime that is not the application's: gRPC works in any `main`, and a thread that waits
+/// for the last export never waits for itself.
 pub(super) struct Background(Option<Runtime>);
 
 impl Background {

@@ -61,7 +61,10 @@ impl<'a> Environment<'a> {
         let mut chosen = Vec::new();
         for value in list.split(',').map(str::trim) {
             if value.eq_ignore_ascii_case("none") {
-                return Err(SetupError::variable(of, "`none` stands with others"));
+                return Err(SetupError::variable(
+                    of,
+                    "`none` is in a list with another value",
+                ));
             }
             let value = choose(of, value, known, ", none")?;
             if !chosen.contains(&value) {
@@ -100,8 +103,8 @@ impl<'a> Environment<'a> {
         Ok(milliseconds.map(|it| Duration::from_millis(it.into())))
     }
 
-    /// What a variable of OTLP says of a signal: its own, or that of all signals; with the
-    /// one that counts. Both are checked.
+    /// What a variable of OTLP says of a signal: that of the signal, or else that of all
+    /// signals; with the one that counts. Both are checked.
     pub(super) fn of_signal<T>(
         &self,
         signal: Signal,

@@ -22,7 +22,7 @@ use crate::sync::Mutex;
 /// The target of what is measured, and is no line of a log.
 pub(super) const COUNTED: &str = "tracing_meter::setup::counted";
 
-/// An exporter that says when it has failed: the SDK tells nobody.
+/// An exporter that says when it has failed: the SDK does not.
 #[derive(Debug)]
 pub(super) struct Reporting<E> {
     inner: E,
@@ -164,7 +164,7 @@ impl Exports {
 }
 
 /// A panic ends here: it would be that of the application's thread that ends a span, or
-/// the silent end of the thread that exports. That of the console panics if nobody reads.
+/// the silent end of the thread that exports. That of the console panics if its output is closed.
 async fn caught(export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
     let mut export = pin!(export);
     let panicked = || OTelSdkError::InternalFailure("the exporter has panicked".to_owned());
@@ -226,7 +226,7 @@ impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
 mod tests {
     use super::*;
 
-    /// As the console's, if nobody reads.
+    /// As the console's, if its output is closed.
     #[derive(Debug)]
     struct Broken;
 

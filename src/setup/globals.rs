@@ -51,9 +51,9 @@ fn has_subscriber() -> Result<bool, SetupError> {
     Ok(asked.map_err(Cause::Runtime)?)
 }
 
-/// By its place in memory: a process may have chosen to have a [`NoSubscriber`].
+/// By its address: a process may have chosen to have a [`NoSubscriber`].
 fn is_some(subscriber: &Dispatch) -> bool {
     let none = Dispatch::none();
-    let place = |of: &Dispatch| of.downcast_ref::<NoSubscriber>().map(std::ptr::from_ref);
-    place(subscriber) != place(&none)
+    let address = |of: &Dispatch| of.downcast_ref::<NoSubscriber>().map(std::ptr::from_ref);
+    address(subscriber) != address(&none)
 }

@@ -55,7 +55,7 @@ pub(super) enum Exporter<H, G> {
 }
 
 impl Otlp {
-    /// What the environment says of a signal: by its own variable, or by that of all signals.
+    /// What the environment says of a signal: by its variable, or else by that of all.
     pub(super) fn read(env: &Environment<'_>, signal: Signal) -> Result<Self, SetupError> {
         let protocols = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
         let compressions = [("gzip", Some(Compression::Gzip)), ("none", None)];
@@ -88,7 +88,7 @@ impl Otlp {
         let refused = |source: Source| refused(Signal::Traces, source);
         Ok(match self.protocol {
             Protocol::Grpc => {
-                let collector = self.collector(exports).map_err(|why| refused(why.into()))?;
+                let collector = self.collector(exports).map_err(refused)?;
                 Exporter::Grpc(GrpcSpans::new(collector))
             }
             Protocol::Http => {
@@ -109,7 +109,7 @@ impl Otlp {
         let refused = |source: Source| refused(Signal::Metrics, source);
         Ok(match self.protocol {
             Protocol::Grpc => {
-                let collector = self.collector(exports).map_err(|why| refused(why.into()))?;
+                let collector = self.collector(exports).map_err(refused)?;
                 Exporter::Grpc(GrpcMetrics::new(collector, of))
             }
             Protocol::Http => {
@@ -121,7 +121,7 @@ impl Otlp {
         })
     }
 
-    fn collector(&self, exports: &Arc<Exports>) -> Result<Collector, tonic::transport::Error> {
+    fn collector(&self, exports: &Arc<Exports>) -> Result<Collector, Source> {
         let gzip = |_| CompressionEncoding::Gzip;
         Ok(Collector {
             channel: channel(&self.endpoint, self.tls.as_ref())?,

@@ -13,7 +13,7 @@ use crate::boundaries::Boundaries;
 use crate::prometheus_name::{joined, of_label};
 use crate::sink::FacadeSink;
 
-/// An endpoint that listens, on a thread of its own.
+/// An endpoint that listens, on the thread of the exporters.
 pub(super) struct Endpoint {
     pub(super) sink: FacadeSink,
     pub(super) handle: PrometheusHandle,

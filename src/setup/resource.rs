@@ -36,7 +36,7 @@ fn detectors() -> [Box<dyn ResourceDetector>; 5] {
 }
 
 /// What the detectors say in other words than the semantic conventions, say too loudly,
-/// cannot find, or read from the environment by rules of their own.
+/// cannot find, or read from the environment by other rules.
 struct Detected;
 
 impl ResourceDetector for Detected {

@@ -41,7 +41,7 @@ where
     }
 }
 
-/// `None` where another call would be answered in the same way. What a collector has no
+/// `None` where another call would be answered the same. What a collector has no
 /// room for it may have later only if it says so.
 fn pause_after(status: &Status) -> Option<Duration> {
     let asked = status.get_details_retry_info();

@@ -43,7 +43,7 @@ pub(super) fn filtered(layer: impl Layer<Registry> + Send + Sync) -> BoxedLayer<
     Box::new(layer.with_filter(LevelFilter::TRACE))
 }
 
-/// Spans of the level INFO and above: the exporters themselves have others.
+/// Spans of the level INFO and above: the exporters themselves open spans below.
 pub(super) fn trace_layer<S>(provider: Option<&SdkTracerProvider>) -> BoxedLayer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,

@@ -48,7 +48,7 @@ impl SpanExporters {
     }
 
     /// `None` without an exporter: traces are passed on as they came then, because a
-    /// span that nobody exports would be a hole in them.
+    /// span that is not exported would be a hole in them.
     pub(super) fn start(self, config: &Config, resource: &Resource) -> Option<Traces> {
         if self.0.is_empty() {
             return None;

@@ -53,8 +53,8 @@ pub(super) fn read(table: &Table<'_>) -> Result<Measure, Fault> {
     let metric = table.required_text("metric")?;
     let mut measure = match table.text("of")? {
         Some(of) => {
-            let mut others = OF_A_FIELD.iter();
-            if let Some(other) = others.find(|key| table.has(key)) {
+            let mut keys = OF_A_FIELD.iter();
+            if let Some(other) = keys.find(|key| table.has(key)) {
                 return Err(table.fault_at(other, format!("`{other}` is not for `of`")));
             }
             of.one_of(&OF)?(metric.value.to_owned())
