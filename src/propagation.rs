@@ -87,6 +87,7 @@ mod forward;
 mod layer;
 mod log;
 mod propagator;
+mod received;
 mod remote;
 mod span;
 mod traceparent;

@@ -1,13 +1,16 @@
 //! The `baggage` header.
 
-use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 use smallvec::SmallVec;
 
-use super::trim_ows;
+mod error;
+mod member;
+
+pub use error::BaggageError;
+use error::Problem;
+pub(super) use member::Member;
+use member::{OwnedMember, are_properties};
 
 /// What an application passes on with its requests: names and values.
 ///
@@ -33,27 +36,8 @@ pub struct Baggage {
     bytes: usize,
 }
 
-/// A valid member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct OwnedMember {
-    key: String,
-    /// Decoded.
-    value: String,
-    /// As they were written, without the first semicolon.
-    properties: String,
-}
-
 const MAX_MEMBERS: usize = 64;
 const MAX_BYTES: usize = 8192;
-
-/// What is not a baggage-octet, and the percent sign itself.
-const ENCODED: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b',')
-    .add(b';')
-    .add(b'\\')
-    .add(b'%');
 
 impl Baggage {
     /// Reads the values of all headers of a message, in the order in which they came.
@@ -65,7 +49,10 @@ impl Baggage {
                 if baggage.members.len() == MAX_MEMBERS {
                     return baggage;
                 }
-                if let Some((key, value, properties)) = parse_member(member) {
+                if member.len() > MAX_BYTES {
+                    continue;
+                }
+                if let Some((key, value, properties)) = member::parse(member) {
                     // What is not valid is dropped, and the rest is kept.
                     let _ = baggage.insert(key, &value, properties);
                 }
@@ -146,55 +133,6 @@ impl fmt::Display for Baggage {
     }
 }
 
-/// Why a member is not in a [`Baggage`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct BaggageError(Problem);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Problem {
-    Key,
-    Properties,
-    Limit,
-}
-
-impl BaggageError {
-    /// The key is not a token.
-    #[must_use]
-    pub fn is_key(&self) -> bool {
-        self.0 == Problem::Key
-    }
-
-    /// The properties are not valid.
-    #[must_use]
-    pub fn is_properties(&self) -> bool {
-        self.0 == Problem::Properties
-    }
-
-    /// There would be more than 64 members, or more than 8192 bytes.
-    #[must_use]
-    pub fn is_limit(&self) -> bool {
-        self.0 == Problem::Limit
-    }
-}
-
-impl fmt::Display for BaggageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Problem::Key => "invalid baggage: a key that is no token",
-            Problem::Properties => "invalid baggage: properties that no member can have",
-            Problem::Limit => "invalid baggage: more than 64 members or 8192 bytes",
-        })
-    }
-}
-
-impl fmt::Debug for BaggageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Error for BaggageError {}
-
 /// The header's value for these members, each with another key. What cannot be
 /// carried or is over the limits is left out: properties first, which leaves the value.
 pub(super) fn header<'a>(members: impl Iterator<Item = Member<'a>>) -> Option<String> {
@@ -219,110 +157,6 @@ pub(super) fn header<'a>(members: impl Iterator<Item = Member<'a>>) -> Option<St
 /// So many members, of so many bytes together, with commas between.
 fn is_within_limits(members: usize, bytes: usize) -> bool {
     members <= MAX_MEMBERS && bytes + members.saturating_sub(1) <= MAX_BYTES
-}
-
-/// A member of a list. What it borrows need not be valid.
-#[derive(Clone, Copy)]
-pub(super) struct Member<'a> {
-    pub(super) key: &'a str,
-    pub(super) value: &'a str,
-    pub(super) properties: &'a str,
-}
-
-impl Member<'_> {
-    fn check(&self) -> Result<(), BaggageError> {
-        if !is_token(self.key.as_bytes()) {
-            return Err(BaggageError(Problem::Key));
-        }
-        if !are_properties(self.properties.as_bytes()) {
-            return Err(BaggageError(Problem::Properties));
-        }
-        Ok(())
-    }
-
-    /// How many bytes it takes in a header.
-    fn bytes(&self) -> usize {
-        let value: usize = utf8_percent_encode(self.value, ENCODED).map(str::len).sum();
-        let semicolon = usize::from(!self.properties.is_empty());
-        self.key.len() + 1 + value + semicolon + self.properties.len()
-    }
-
-    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        out.write_str(self.key)?;
-        out.write_str("=")?;
-        for part in utf8_percent_encode(self.value, ENCODED) {
-            out.write_str(part)?;
-        }
-        out.write_str(if self.properties.is_empty() { "" } else { ";" })?;
-        out.write_str(self.properties)
-    }
-}
-
-impl OwnedMember {
-    fn as_member(&self) -> Member<'_> {
-        Member {
-            key: &self.key,
-            value: &self.value,
-            properties: &self.properties,
-        }
-    }
-}
-
-impl From<Member<'_>> for OwnedMember {
-    fn from(member: Member<'_>) -> Self {
-        Self {
-            key: member.key.to_owned(),
-            value: member.value.to_owned(),
-            properties: member.properties.to_owned(),
-        }
-    }
-}
-
-/// Key, decoded value, properties: section 3.2.1.1.
-fn parse_member(member: &[u8]) -> Option<(&str, Cow<'_, str>, &str)> {
-    if member.len() > MAX_BYTES {
-        return None;
-    }
-    let end = member.iter().position(|byte| *byte == b';');
-    let (pair, properties) = member.split_at(end.unwrap_or(member.len()));
-    let properties = properties.get(1..).unwrap_or_default();
-    let (key, value) = split_pair(pair)?;
-    if !value.iter().all(|byte| is_baggage_octet(*byte)) {
-        return None;
-    }
-    let key = std::str::from_utf8(key).ok()?;
-    let properties = std::str::from_utf8(properties).ok()?;
-    Some((key, percent_decode(value).decode_utf8_lossy(), properties))
-}
-
-/// Around the first equals sign, without blanks.
-fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = pair.iter().position(|byte| *byte == b'=')?;
-    Some((trim_ows(&pair[..equals]), trim_ows(&pair[equals + 1..])))
-}
-
-/// Nothing, or keys and pairs with semicolons between.
-fn are_properties(properties: &[u8]) -> bool {
-    properties.is_empty()
-        || properties
-            .split(|byte| *byte == b';')
-            .all(|property| match split_pair(property) {
-                Some((key, value)) => is_token(key) && value.iter().all(|b| is_baggage_octet(*b)),
-                None => is_token(trim_ows(property)),
-            })
-}
-
-/// RFC 9110, section 5.6.2.
-fn is_token(key: &[u8]) -> bool {
-    !key.is_empty()
-        && key
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
-}
-
-/// Section 3.2.1.2: printable, but for the quotation mark, comma, semicolon and backslash.
-fn is_baggage_octet(byte: u8) -> bool {
-    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }
 
 #[cfg(test)]

@@ -3,15 +3,16 @@
 use std::sync::{LazyLock, OnceLock};
 
 use opentelemetry::Context;
-use opentelemetry::baggage::{BaggageExt as _, KeyValueMetadata};
+use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 
-use super::baggage::{self, Baggage, Member};
+use super::baggage::{self, Member};
 use super::carrier::{Carrier, CarrierMut, Extracted};
-use super::remote::{ReceivedTrace, SentTrace};
-use super::tracestate::{Tracestate, parse_members};
-use super::{BAGGAGE, TRACEPARENT, TRACESTATE, Traceparent};
+use super::received::{self, Received};
+use super::remote::SentTrace;
+use super::tracestate::Tracestate;
+use super::{BAGGAGE, TRACEPARENT, TRACESTATE};
 
 /// W3C Trace Context, Level 2, and W3C Baggage, as an OpenTelemetry propagator.
 ///
@@ -154,8 +155,8 @@ impl W3cPropagator {
 
     /// What is valid of the headers that it propagates.
     pub(super) fn read<'m>(&self, carrier: &'m (impl Carrier + ?Sized)) -> Received<'m> {
-        let trace = self.trace_context.then(|| read_trace(carrier));
-        let baggage = self.baggage.then(|| read_baggage(carrier));
+        let trace = self.trace_context.then(|| received::trace(carrier));
+        let baggage = self.baggage.then(|| received::baggage(carrier));
         Received {
             trace: trace.flatten(),
             baggage: baggage.flatten(),
@@ -235,68 +236,6 @@ impl TextMapPropagator for W3cPropagator {
             (false, false) => &[],
         })
     }
-}
-
-/// What a message brings that is valid.
-pub(super) struct Received<'m> {
-    pub(super) trace: Option<ReceivedTrace<'m>>,
-    baggage: Option<Baggage>,
-    random_ids: bool,
-}
-
-impl Received<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.trace.is_none() && self.baggage.is_none()
-    }
-
-    /// `context`, with what was received instead of what it holds.
-    pub(super) fn put_into(self, context: &Context) -> Context {
-        let context = match self.trace {
-            Some(trace) => trace.put_into(context, self.random_ids),
-            None => context.clone(),
-        };
-        match self.baggage {
-            Some(baggage) => context.with_baggage(to_sdk(baggage)),
-            None => context,
-        }
-    }
-}
-
-/// The trace of a message that has exactly one `traceparent`, and a valid one. Without
-/// it the list is not read; a list that is not valid leaves the trace alone.
-fn read_trace(carrier: &(impl Carrier + ?Sized)) -> Option<ReceivedTrace<'_>> {
-    let mut found = None;
-    let mut received = 0;
-    carrier.each_header(TRACEPARENT, &mut |value| {
-        received += 1;
-        found = if received == 1 {
-            Traceparent::parse(value).ok()
-        } else {
-            None
-        };
-    });
-    let traceparent = found?;
-    let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
-    carrier.each_header(TRACESTATE, &mut |value| headers.push(value));
-    Some(ReceivedTrace {
-        traceparent,
-        members: parse_members(headers).unwrap_or_default(),
-    })
-}
-
-/// `None` without a valid member.
-fn read_baggage(carrier: &(impl Carrier + ?Sized)) -> Option<Baggage> {
-    let mut headers = smallvec::SmallVec::<[&[u8]; 4]>::new();
-    carrier.each_header(BAGGAGE, &mut |value| headers.push(value));
-    let baggage = Baggage::parse(headers);
-    (!baggage.is_empty()).then_some(baggage)
-}
-
-fn to_sdk(baggage: Baggage) -> opentelemetry::baggage::Baggage {
-    let members = baggage.into_members();
-    members
-        .map(|(key, value, properties)| KeyValueMetadata::new(key, value, properties))
-        .collect()
 }
 
 fn baggage_header(context: &Context) -> Option<String> {
