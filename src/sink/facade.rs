@@ -1,7 +1,7 @@
 //! Measurements through the `metrics` facade, to Prometheus and its other exporters.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Key, Recorder};
@@ -13,15 +13,23 @@ use crate::labels::Labels;
 use crate::problem::Reason;
 use crate::sync::Mutex;
 
+mod early_series;
 mod exporter;
 mod handle;
+mod idle;
 mod instrument;
-mod place;
+mod recorder;
+mod registration;
+mod series;
+mod sum;
+#[cfg(test)]
+mod tests;
 
 use exporter::left_out_suffix;
 use handle::FacadeHandle;
+use idle::Idle;
 use instrument::{FacadeInstrument, Naming};
-use place::Idle;
+use recorder::SharedRecorder;
 
 /// Records through a recorder of the `metrics` facade.
 ///
@@ -44,7 +52,7 @@ use place::Idle;
 /// An exporter with an idle timeout drops series that idle:
 /// [`renew_after`](Self::renew_after) brings them back when they are measured again.
 pub struct FacadeSink {
-    recorder: Arc<RecorderRef>,
+    recorder: Arc<SharedRecorder>,
     naming: Naming,
     sets_levels: bool,
     renew_after: Option<Idle>,
@@ -56,7 +64,7 @@ pub struct FacadeSink {
 impl FacadeSink {
     /// A sink of this recorder.
     pub fn new(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-        Self::of(Target::Own(Box::new(recorder)))
+        Self::of(SharedRecorder::own(recorder))
     }
 
     /// A sink of the global recorder, which may be installed later: what was
@@ -71,7 +79,7 @@ impl FacadeSink {
     /// which gets no help texts, and nothing from before it was installed.
     #[must_use]
     pub fn global() -> Self {
-        Self::of(Target::Global)
+        Self::of(SharedRecorder::global())
     }
 
     /// Names, label keys and units as they are written, for exporters that do
@@ -114,13 +122,9 @@ impl FacadeSink {
         self
     }
 
-    fn of(target: Target) -> Self {
+    fn of(recorder: SharedRecorder) -> Self {
         Self {
-            recorder: Arc::new(RecorderRef {
-                target,
-                problems: OnceLock::new(),
-                waiting: Mutex::default(),
-            }),
+            recorder: Arc::new(recorder),
             naming: Naming::Prometheus,
             sets_levels: false,
             renew_after: None,
@@ -168,8 +172,7 @@ impl Sink for FacadeSink {
     }
 
     fn report_to(&self, problems: SinkProblems) {
-        // A sink has one layer: it was moved into it.
-        let _ = self.recorder.problems.set(problems);
+        self.recorder.report_to(problems);
     }
 }
 
@@ -178,208 +181,5 @@ impl std::fmt::Debug for FacadeSink {
         f.debug_struct("FacadeSink")
             .field("naming", &self.naming)
             .finish_non_exhaustive()
-    }
-}
-
-/// Where the recorder is.
-struct RecorderRef {
-    target: Target,
-    problems: OnceLock<SinkProblems>,
-    /// Handles with measurements from before the recorder was installed.
-    waiting: Mutex<Vec<Weak<FacadeHandle>>>,
-}
-
-enum Target {
-    Own(Box<dyn Recorder + Send + Sync>),
-    Global,
-}
-
-impl RecorderRef {
-    /// Without a layer they are for no reader.
-    fn problems(&self) -> &SinkProblems {
-        self.problems.get_or_init(SinkProblems::default)
-    }
-
-    /// Calls with the recorder, and whether it is one that may be kept to.
-    ///
-    /// Before a global recorder is installed, the facade passes its no-op
-    /// recorder, which it does not say. That has no size, and few others have
-    /// none: those are asked for their handle each time.
-    fn with<R>(&self, call: impl FnOnce(&dyn Recorder, bool) -> R) -> R {
-        match &self.target {
-            Target::Own(recorder) => call(recorder, true),
-            Target::Global => metrics::with_recorder(|recorder| {
-                let installed = size_of_val(recorder) != 0;
-                call(recorder, installed)
-            }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Barrier;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use metrics::{
-        Counter, Gauge, GaugeFn, Histogram, HistogramFn, KeyName, Metadata, SharedString, Unit,
-    };
-
-    use super::*;
-    use crate::kind::Kind;
-
-    /// A recorder of one gauge, which can only be set.
-    #[derive(Clone, Default)]
-    struct SetOnly(Arc<AtomicU64>);
-
-    impl GaugeFn for SetOnly {
-        fn increment(&self, _value: f64) {}
-        fn decrement(&self, _value: f64) {}
-        fn set(&self, value: f64) {
-            // Whoever is faster now is overtaken, if that is possible.
-            std::thread::yield_now();
-            self.0.store(value.to_bits(), Ordering::SeqCst);
-        }
-    }
-
-    impl Recorder for SetOnly {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-            Counter::noop()
-        }
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            Gauge::from_arc(Arc::new(self.clone()))
-        }
-        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-            Histogram::noop()
-        }
-    }
-
-    #[test]
-    fn the_last_level_that_is_set_is_the_sum_of_all_threads() {
-        let gauge = SetOnly::default();
-        let sink = FacadeSink::new(gauge.clone()).set_levels();
-        let handle = series(&sink, Kind::UpDownCounter);
-        for round in 1..=100 {
-            std::thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| {
-                        for by in [1.0, 1.0, -1.0] {
-                            handle.record(by);
-                        }
-                    });
-                }
-            });
-            let level = f64::from_bits(gauge.0.load(Ordering::SeqCst));
-            assert!(
-                (level - f64::from(round * 4)).abs() < f64::EPSILON,
-                "{level}"
-            );
-        }
-    }
-
-    /// A recorder of one histogram, which another thread is about to take.
-    #[derive(Clone)]
-    struct TakenSlowly(Arc<Taking>);
-
-    struct Taking {
-        taken: AtomicU64,
-        observed: AtomicU64,
-        /// Before and after what happens meanwhile.
-        meanwhile: [Barrier; 2],
-    }
-
-    impl HistogramFn for TakenSlowly {
-        fn record(&self, _value: f64) {
-            self.0.observed.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    impl Recorder for TakenSlowly {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-            Counter::noop()
-        }
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            Gauge::noop()
-        }
-        /// The second time is when what was early is handed over.
-        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-            if self.0.taken.fetch_add(1, Ordering::SeqCst) == 1 {
-                self.0.meanwhile.iter().for_each(|it| _ = it.wait());
-            }
-            Histogram::from_arc(Arc::new(self.clone()))
-        }
-    }
-
-    /// A recorder that counts how often a counter is taken.
-    #[derive(Clone, Default)]
-    struct Taken(Arc<AtomicU64>);
-
-    impl Recorder for Taken {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            Counter::noop()
-        }
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            Gauge::noop()
-        }
-        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-            Histogram::noop()
-        }
-    }
-
-    /// How often a counter is taken that is measured five times more after pauses.
-    fn taken_again(configure: impl FnOnce(FacadeSink) -> FacadeSink) -> u64 {
-        let recorder = Taken::default();
-        let sink = configure(FacadeSink::new(recorder.clone()));
-        let handle = series(&sink, Kind::Counter);
-        handle.record(1.0);
-        let first = recorder.0.load(Ordering::SeqCst);
-        for _ in 0..5 {
-            std::thread::sleep(Duration::from_millis(11));
-            handle.record(1.0);
-        }
-        recorder.0.load(Ordering::SeqCst) - first
-    }
-
-    #[test]
-    fn a_series_that_idles_is_taken_anew_only_if_asked() {
-        assert_eq!(taken_again(|sink| sink), 0);
-        assert_eq!(taken_again(|sink| sink.renew_after(Duration::MAX)), 0);
-        let often = Duration::from_millis(11);
-        assert_eq!(taken_again(|sink| sink.renew_after(often)), 5);
-        assert_eq!(taken_again(|sink| sink.renew_after(Duration::ZERO)), 5);
-    }
-
-    #[test]
-    fn what_is_observed_while_a_series_is_taken_is_all_there() {
-        let recorder = TakenSlowly(Arc::new(Taking {
-            taken: AtomicU64::new(0),
-            observed: AtomicU64::new(0),
-            meanwhile: [Barrier::new(2), Barrier::new(2)],
-        }));
-        let sink = FacadeSink::new(recorder.clone());
-        let handle = series(&sink, Kind::Histogram);
-        std::thread::scope(|scope| {
-            scope.spawn(|| handle.record(1.0));
-            recorder.0.meanwhile[0].wait();
-            (0..5000).for_each(|_| handle.record(1.0));
-            recorder.0.meanwhile[1].wait();
-        });
-        assert_eq!(recorder.0.observed.load(Ordering::SeqCst), 5001);
-    }
-
-    fn series(sink: &FacadeSink, kind: Kind) -> Arc<dyn Handle> {
-        let name = crate::instrument::MetricName::parse("jobs").unwrap();
-        let instrument = Instrument::new(name, kind, None);
-        sink.series(&instrument, &Labels::new(Vec::new()))
     }
 }

@@ -29,8 +29,8 @@ use builder::{Builder, Found};
 ///
 /// All instruments are `f64`: an integer and a float of one name are one
 /// stream. Series of an [`SdkMeterProvider`] are bound, which is about eight
-/// times as fast as a call with attributes, and what is counted often is buffered on each
-/// thread, to be handed over when a reader collects. Series of any other provider,
+/// times as fast as a call with attributes, and what is counted often is pending on each
+/// thread until a reader collects. Series of any other provider,
 /// that could drop bound measurements without a word, are called with attributes.
 ///
 /// Instruments are created on a thread of the sink, because the SDK cannot create one
@@ -74,15 +74,15 @@ impl Sink for OtelSink {
         let builder = &self.builder;
         match builder.find(instrument, labels, builder.can_bind && may_log()) {
             Found::Here(built) => built.series(labels, builder.can_bind),
-            Found::Early(early) => early.built_in_time(),
+            Found::Early(early) => builder.built_in_time(early),
             // If this thread is inside a collection, that asks for nothing more.
             Found::Unheard(early)
-                if builder.is_gathered.load(Ordering::Relaxed) && !has_collected() =>
+                if builder.is_flushed.load(Ordering::Relaxed) && !has_collected() =>
             {
                 builder.bind_early_later();
                 early
             }
-            Found::Unheard(early) => early.bound(),
+            Found::Unheard(early) => builder.bound(early),
         }
     }
 
@@ -90,7 +90,7 @@ impl Sink for OtelSink {
     fn flush_with(&self, flush: Flusher) {
         if self.builder.can_bind {
             let builder = Arc::new(Arc::downgrade(&self.builder));
-            let gathers = Arc::clone(&builder);
+            let in_callback = Arc::clone(&builder);
             // Nothing is ever observed, so nothing of this name is exported.
             let _ = self
                 .builder
@@ -98,17 +98,15 @@ impl Sink for OtelSink {
                 .f64_observable_counter("tracing_meter.buffered")
                 .with_callback(move |_| {
                     let _ = COLLECTS.try_with(|collects| collects.set(true));
-                    if let Some(builder) = gathers.upgrade() {
+                    if let Some(builder) = in_callback.upgrade() {
                         builder.bind_early();
                     }
                     flush.flush();
                 })
                 .build();
             // A view may have dropped the instrument, and its callback with it.
-            let is_gathered = Arc::strong_count(&builder) > 1;
-            self.builder
-                .is_gathered
-                .store(is_gathered, Ordering::Relaxed);
+            let is_flushed = Arc::strong_count(&builder) > 1;
+            self.builder.is_flushed.store(is_flushed, Ordering::Relaxed);
         }
     }
 

@@ -60,7 +60,7 @@ impl Worker {
     }
 
     /// Runs a job on another thread, and waits until it is done.
-    pub(super) fn run_apart(job: impl Fn() + Sync) {
+    pub(super) fn run_on_another_thread(job: impl Fn() + Sync) {
         let unheard = || with_default(&Dispatch::none(), &job);
         std::thread::scope(|scope| {
             if Builder::new().spawn_scoped(scope, unheard).is_err() {

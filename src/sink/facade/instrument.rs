@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use metrics::{KeyName, Recorder, Unit};
 
 use super::exporter::escaped;
-use super::place::Idle;
+use super::idle::Idle;
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
@@ -26,7 +26,7 @@ pub(super) struct FacadeInstrument {
     help: String,
     /// Whether an up/down counter's gauge is set to the sum.
     pub(super) sets_levels: bool,
-    /// After how long without a measurement a series is taken anew.
+    /// After how long without a measurement a series is registered anew.
     pub(super) renew_after: Option<Idle>,
     described: AtomicBool,
 }

@@ -7,10 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use opentelemetry::metrics::Meter;
 
-use super::early::Early;
+use super::early::{BuildEarly, Early};
 use super::instrument::OtelInstrument;
 use crate::instrument::Instrument;
 use crate::labels::Labels;
+use crate::problem::Reason;
+use crate::reentrancy::call_sink;
+use crate::sink::Handle;
 use crate::sink::problems::SinkProblems;
 use crate::sink::worker::Worker;
 use crate::sync::Mutex;
@@ -21,8 +24,8 @@ pub(super) struct Builder {
     /// Whether the provider is known to bind.
     pub(super) can_bind: bool,
     pub(super) worker: Worker,
-    /// Whether each collection calls `bind_early` first.
-    pub(super) is_gathered: AtomicBool,
+    /// Whether each collection calls `bind_early` and flushes first.
+    pub(super) is_flushed: AtomicBool,
     known: Mutex<Known>,
     /// Whether the worker is about to call `bind_early`.
     is_binding: AtomicBool,
@@ -42,7 +45,7 @@ struct Known {
 /// The name of an instrument, and the labels.
 type SeriesKey = (String, Labels);
 
-/// Where a series is to be had.
+/// Where a series can be bound.
 pub(super) enum Found {
     /// On this thread, of this instrument.
     Here(OtelInstrument),
@@ -58,7 +61,7 @@ impl Builder {
             meter,
             can_bind,
             worker: Worker::default(),
-            is_gathered: AtomicBool::new(false),
+            is_flushed: AtomicBool::new(false),
             known: Mutex::default(),
             is_binding: AtomicBool::new(false),
             noted: AtomicU32::new(0),
@@ -71,12 +74,7 @@ impl Builder {
         let _ = self.problems.set(problems);
     }
 
-    /// Without a layer they are for no reader.
-    pub(super) fn problems(&self) -> &SinkProblems {
-        self.problems.get_or_init(SinkProblems::default)
-    }
-
-    /// Where the series is to be had, if the SDK might log when it binds one.
+    /// Where the series can be bound, if the SDK might log when it binds one.
     pub(super) fn find(
         self: &Arc<Self>,
         instrument: &Instrument,
@@ -89,18 +87,43 @@ impl Builder {
         if let Some(built) = built.filter(|_| !may_log && early.is_empty()) {
             return Found::Here(built.clone());
         }
-        let place = early.entry((instrument.name().to_owned(), labels.clone()));
-        match (place, built) {
+        let entry = early.entry((instrument.name().to_owned(), labels.clone()));
+        match (entry, built) {
             (Entry::Vacant(_), Some(built)) if !may_log => Found::Here(built.clone()),
-            (place, built) => {
-                let new = || Early::new(Arc::clone(self), instrument.clone(), labels.clone());
-                let early = Arc::clone(place.or_insert_with(new));
+            (entry, built) => {
+                let builder: Arc<dyn BuildEarly> = Arc::<Self>::clone(self);
+                let (instrument, labels) = (instrument.clone(), labels.clone());
+                let new = || Early::new(builder, instrument, labels, self.can_bind);
+                let early = Arc::clone(entry.or_insert_with(new));
                 match built {
                     Some(_) => Found::Unheard(early),
                     None => Found::Early(early),
                 }
             }
         }
+    }
+
+    /// The series itself, or the early one if its instrument cannot be built now.
+    pub(super) fn built_in_time(self: &Arc<Self>, early: Arc<Early>) -> Arc<dyn Handle> {
+        self.build_on_worker(&early);
+        early.or_built()
+    }
+
+    /// The series itself, of an instrument that is built. Where the worker is stuck, which
+    /// waits for a collection then, another thread binds it.
+    pub(super) fn bound(self: &Arc<Self>, early: Arc<Early>) -> Arc<dyn Handle> {
+        if !self.worker.is_stuck() {
+            self.build_on_worker(&early);
+        }
+        if !early.is_built() {
+            Worker::run_on_another_thread(|| self.build(&early));
+        }
+        early.or_built()
+    }
+
+    fn build_on_worker(self: &Arc<Self>, early: &Arc<Early>) {
+        let (builder, early) = (Arc::clone(self), Arc::clone(early));
+        self.worker.run(move || builder.build(&early));
     }
 
     /// Notes that one more series is early, which a collection binds: the worker is woken
@@ -126,17 +149,32 @@ impl Builder {
     /// Binds what is early of instruments that are built. Waits for no collection.
     pub(super) fn bind_early(&self) {
         let known = self.known.lock();
-        let is_ready = |early: &&Arc<Early>| known.instruments.contains_key(early.name());
+        let is_ready =
+            |early: &&Arc<Early>| known.instruments.contains_key(early.instrument().name());
         let ready: Vec<_> = known.early.values().filter(is_ready).cloned().collect();
         drop(known);
         for early in &ready {
-            early.try_to_build();
+            self.try_to_build(early);
         }
         self.forget(ready.iter().map(AsRef::as_ref));
     }
 
+    /// Does nothing if it is built. Waits until another thread that is at it has done it.
+    fn build(&self, early: &Early) {
+        self.try_to_build(early);
+        self.forget([early]);
+    }
+
+    /// The same, without saying that it is no longer early.
+    fn try_to_build(&self, early: &Early) {
+        let built = call_sink(|| early.build(&self.instrument(early.instrument())));
+        if built.is_err() {
+            early.note_failure();
+        }
+    }
+
     /// The instrument, built if it is not yet. No lock of ours is held while the SDK is.
-    pub(super) fn instrument(&self, instrument: &Instrument) -> OtelInstrument {
+    fn instrument(&self, instrument: &Instrument) -> OtelInstrument {
         if let Some(known) = self.known.lock().instruments.get(instrument.name()) {
             return known.clone();
         }
@@ -147,15 +185,32 @@ impl Builder {
         built
     }
 
-    /// From now on these series are to be had on any thread.
-    pub(super) fn forget<'a>(&self, all: impl IntoIterator<Item = &'a Early>) {
+    /// From now on these series can be bound on any thread.
+    fn forget<'a>(&self, all: impl IntoIterator<Item = &'a Early>) {
         let mut known = self.known.lock();
         for early in all {
-            let key = (early.name().to_owned(), early.labels().clone());
+            let key = (early.instrument().name().to_owned(), early.labels().clone());
             let there = known.early.get(&key).map(Arc::as_ptr);
             if there.is_some_and(|there| std::ptr::eq(there, early)) {
                 known.early.remove(&key);
             }
         }
+    }
+}
+
+impl BuildEarly for Builder {
+    fn build_soon(self: Arc<Self>) {
+        self.bind_early_soon();
+    }
+
+    fn build_again(self: Arc<Self>, early: Arc<Early>) {
+        let builder = Arc::clone(&self);
+        self.worker.send(move || builder.build(&early));
+    }
+
+    fn reject(&self, reason: Reason, instrument: &Instrument, detail: &str) {
+        // Without a layer they are for no reader.
+        let problems = self.problems.get_or_init(SinkProblems::default);
+        problems.reject(reason, instrument, detail);
     }
 }

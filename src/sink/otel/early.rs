@@ -3,26 +3,37 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::builder::Builder;
+use super::instrument::OtelInstrument;
 use crate::instrument::Instrument;
 use crate::labels::Labels;
 use crate::problem::Reason;
-use crate::reentrancy::call_sink;
 use crate::sink::Handle;
 use crate::sink::deferred::{Deferred, Kept};
-use crate::sink::worker::Worker;
 use crate::sync::Mutex;
 
 /// How many measurements of a histogram wait for the SDK: 128 KiB of them. A service
 /// that handles a thousand requests a second fills it in a collection of 16 seconds.
 const MAX_WAITING: usize = 16 * 1024;
 
+/// What an early series asks of the one that builds it.
+pub(super) trait BuildEarly: Send + Sync {
+    /// Many measurements wait: builds it soon.
+    fn build_soon(self: Arc<Self>);
+
+    /// Building it has panicked: tries again.
+    fn build_again(self: Arc<Self>, early: Arc<Early>);
+
+    fn reject(&self, reason: Reason, instrument: &Instrument, detail: &str);
+}
+
 /// One series, in which measurements wait until the worker has built it.
 pub(super) struct Early {
     this: Weak<Self>,
-    builder: Arc<Builder>,
+    builder: Arc<dyn BuildEarly>,
     instrument: Instrument,
     labels: Labels,
+    /// Whether the provider is known to bind.
+    can_bind: bool,
     waiting: Deferred,
     built: OnceLock<Arc<dyn Handle>>,
     /// Held while it is bound, which waits for no collection.
@@ -32,95 +43,79 @@ pub(super) struct Early {
 }
 
 impl Early {
-    pub(super) fn new(builder: Arc<Builder>, instrument: Instrument, labels: Labels) -> Arc<Self> {
+    pub(super) fn new(
+        builder: Arc<dyn BuildEarly>,
+        instrument: Instrument,
+        labels: Labels,
+        can_bind: bool,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             waiting: Deferred::new(instrument.kind(), MAX_WAITING),
             builder,
             instrument,
             labels,
+            can_bind,
             built: OnceLock::new(),
             in_turn: Mutex::default(),
             has_failed: AtomicBool::new(false),
         })
     }
 
-    /// The series itself, or this one if its instrument cannot be built now.
-    pub(super) fn built_in_time(self: Arc<Self>) -> Arc<dyn Handle> {
-        let early = Arc::clone(&self);
-        self.builder.worker.run(move || early.build());
-        self.or_built()
-    }
-
-    /// The series itself, of an instrument that is built. Where the worker is stuck, which
-    /// waits for a collection then, another thread binds it.
-    pub(super) fn bound(self: Arc<Self>) -> Arc<dyn Handle> {
-        if !self.builder.worker.is_stuck() {
-            let early = Arc::clone(&self);
-            self.builder.worker.run(move || early.build());
-        }
-        if self.built.get().is_none() {
-            Worker::run_apart(|| self.build());
-        }
-        self.or_built()
-    }
-
-    fn or_built(self: Arc<Self>) -> Arc<dyn Handle> {
-        match self.built.get() {
-            Some(built) => Arc::clone(built),
-            None => self,
-        }
-    }
-
-    /// Does nothing if it is built. Waits until another thread that is at it has done it.
-    pub(super) fn build(&self) {
-        self.try_to_build();
-        self.builder.forget([self]);
-    }
-
-    /// The same, without saying that it is no longer early.
-    pub(super) fn try_to_build(&self) {
-        let built = call_sink(|| {
-            let instrument = self.builder.instrument(&self.instrument);
-            let _in_turn = self.in_turn.lock();
-            self.waiting.deliver_to(
-                || instrument.series(&self.labels, self.builder.can_bind),
-                |series, value| series.record(value),
-                |series| _ = self.built.set(series),
-            );
-        });
-        if built.is_err() {
-            self.reject(Reason::SinkPanicked, "the panic hook has its message");
-            self.has_failed.store(true, Ordering::Release);
-        }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        self.instrument.name()
+    pub(super) const fn instrument(&self) -> &Instrument {
+        &self.instrument
     }
 
     pub(super) const fn labels(&self) -> &Labels {
         &self.labels
     }
 
+    pub(super) fn is_built(&self) -> bool {
+        self.built.get().is_some()
+    }
+
+    /// The series itself, or this one if it is not built yet.
+    pub(super) fn or_built(self: Arc<Self>) -> Arc<dyn Handle> {
+        match self.built.get() {
+            Some(built) => Arc::clone(built),
+            None => self,
+        }
+    }
+
+    /// Binds it, and delivers what waits. Does nothing if that is done, and waits until
+    /// another thread that is at it has done it.
+    pub(super) fn build(&self, instrument: &OtelInstrument) {
+        let _in_turn = self.in_turn.lock();
+        self.waiting.deliver_to(
+            || instrument.series(&self.labels, self.can_bind),
+            |series, value| series.record(value),
+            |series| _ = self.built.set(series),
+        );
+    }
+
+    /// The next measurement asks for another attempt.
+    pub(super) fn note_failure(&self) {
+        self.reject(Reason::SinkPanicked, "the panic hook has its message");
+        self.has_failed.store(true, Ordering::Release);
+    }
+
     #[cold]
     fn record_early(&self, value: f64) {
         match self.waiting.keep(value) {
             Kept::First | Kept::More => {}
-            Kept::Many => self.builder.bind_early_soon(),
+            Kept::Many => Arc::clone(&self.builder).build_soon(),
             Kept::Rejected => self.reject(Reason::QueueFull, "a collection takes too long"),
             Kept::Over => self.built.get().into_iter().for_each(|it| it.record(value)),
         }
         if self.has_failed.swap(false, Ordering::Acquire)
             && let Some(early) = self.this.upgrade()
         {
-            self.builder.worker.send(move || early.build());
+            Arc::clone(&self.builder).build_again(early);
         }
     }
 
     fn reject(&self, reason: Reason, detail: &str) {
-        let problems = self.builder.problems();
-        problems.reject(reason, &self.instrument, detail);
+        self.builder.reject(reason, &self.instrument, detail);
     }
 }
 
@@ -133,6 +128,6 @@ impl Handle for Early {
     }
 
     fn needs_guard(&self) -> bool {
-        !self.builder.can_bind
+        !self.can_bind
     }
 }
