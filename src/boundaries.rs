@@ -3,54 +3,13 @@
 use std::sync::Arc;
 
 use crate::error::{BuildError, ErrorKind};
+use crate::instrument::is_name_char;
 use crate::kind::Kind;
 use crate::prometheus_name;
 
-/// The boundaries that the semantic conventions give to durations in seconds.
-const SECONDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
+mod presets;
 
-/// The boundaries that OpenTelemetry gives to every other histogram.
-const OTHERWISE: [f64; 15] = [
-    0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0,
-    10000.0,
-];
-
-/// The boundaries that the semantic conventions give to some metrics, by their names on a
-/// scrape.
-const PRESETS: [(&str, Preset); 4] = [
-    (
-        "db_client_operation_duration_seconds",
-        Preset::Bounds(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]),
-    ),
-    (
-        "db_client_response_returned_rows",
-        Preset::Bounds(&[
-            1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0,
-        ]),
-    ),
-    (
-        "http_client_connection_duration_seconds",
-        Preset::Bounds(&[
-            0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
-        ]),
-    ),
-    ("traces_spanmetrics_latency", Preset::Seconds),
-];
-
-#[derive(Clone, Copy)]
-enum Preset {
-    Bounds(&'static [f64]),
-    /// Seconds, although the name does not say so.
-    Seconds,
-}
-
-/// The units that a name in a rule may turn out to have on a scrape.
-const UNITS: [&str; 29] = [
-    "d", "h", "min", "s", "ms", "us", "ns", "By", "KiBy", "MiBy", "GiBy", "TiBy", "KBy", "MBy",
-    "GBy", "TBy", "m", "V", "A", "J", "W", "g", "Cel", "Hz", "%", "1", "By/s", "KiBy/s", "MiBy/s",
-];
+use presets::{OTHERWISE, PRESETS, Preset, SECONDS};
 
 /// Which histogram gets which bucket boundaries.
 ///
@@ -216,7 +175,7 @@ impl Rule {
     }
 
     fn scraped_names(&self) -> impl Iterator<Item = String> + '_ {
-        let units = UNITS.into_iter().map(Some);
+        let units = prometheus_name::likely_units().map(Some);
         std::iter::once(None)
             .chain(units)
             .map(|unit| self.scraped_as(unit))
@@ -227,7 +186,7 @@ impl Rule {
     }
 
     fn start(&self) -> String {
-        self.written.replace(['.', '-', '/'], "_")
+        prometheus_name::of_prefix(&self.written)
     }
 
     fn starts(&self, scraped: &str) -> bool {
@@ -236,7 +195,6 @@ impl Rule {
 }
 
 fn is_start_of_a_name(written: &str) -> bool {
-    let is_name_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
     let is_separator = |c: char| !c.is_ascii_alphanumeric();
     let mut pairs = written.chars().zip(written.chars().skip(1));
     written.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -9,11 +9,13 @@ use crate::value::Value;
 mod buf;
 mod entry;
 mod hash;
+mod key;
 mod set;
 
 pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME};
 pub(crate) use entry::{WORD, is_mapped_in, is_true_in, value_in};
 pub(crate) use hash::Seed;
+pub(crate) use key::check_key;
 pub(crate) use set::{LabelNames, LabelSet};
 
 /// A key and value on a series. OpenTelemetry says attribute.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Metric;
+use super::metric::Metric;
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::problem::Location;
@@ -18,12 +18,9 @@ pub struct CatalogEntry {
 
 impl CatalogEntry {
     pub(super) fn new(metric: &Metric, described: &Instrument) -> Self {
-        let settled = metric
-            .instrument
-            .get()
-            .and_then(|decided| decided.as_ref().ok());
+        let instrument = metric.settled().map_or(described, AsRef::as_ref);
         Self {
-            instrument: settled.map_or(described, |settled| settled).clone(),
+            instrument: instrument.clone(),
             location: metric.location,
             label_keys: metric.label_keys.lock().iter().cloned().collect(),
             series: metric.series.len(),

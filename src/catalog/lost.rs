@@ -14,7 +14,7 @@ impl Catalog {
             .into_iter()
             .map(|sink| self.pending().last_collection(sink));
         let since = since.min()?;
-        let metrics = self.metrics.lock().in_order.clone();
+        let metrics = self.metrics();
         // Our own metrics come first: any other is a better example.
         let mut metrics = metrics.iter().rev();
         let example = metrics.find(|metric| metric.series.are_measured_since(since))?;

@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::convention::Convention;
 use crate::error::{BuildError, ErrorKind};
 use crate::instrument::{MetricName, Unit};
+use crate::labels::check_key;
 use crate::plan::LabelRules;
 use crate::problem::Problems;
 use crate::prometheus_name;
@@ -229,42 +230,20 @@ impl std::fmt::Debug for MeterLayerBuilder {
 fn parse_keys(keys: Vec<String>) -> Result<Vec<Arc<str>>, BuildError> {
     let mut parsed: Vec<Arc<str>> = Vec::new();
     for key in keys {
-        let why = if key.is_empty() {
-            "the key is empty"
-        } else if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            "the key holds a blank or a control character"
-        } else if key == "outcome" {
-            "each span has its own"
-        } else if is_reserved(&key) {
-            "Prometheus reserves the key"
-        } else if prometheus_name::of_label(&key).is_none() {
-            "nothing of the key may be a label's name on a scrape"
-        } else if let Some(same) = same_on_a_scrape(&key, &parsed) {
-            let why = format!("it is the same as `{same}` on a scrape");
-            return Err(BuildError::new(ErrorKind::Label, format!("`{key}`"), why));
-        } else {
-            if !parsed.iter().any(|known| **known == *key) {
-                parsed.push(key.into());
-            }
-            continue;
-        };
-        return Err(BuildError::new(ErrorKind::Label, format!("`{key}`"), why));
+        let error = |why: String| BuildError::new(ErrorKind::Label, format!("`{key}`"), why);
+        check_key(&key).map_err(|why| error(why.to_owned()))?;
+        if key == "outcome" {
+            return Err(error("each span has its own".to_owned()));
+        }
+        let known = parsed.iter().map(AsRef::as_ref);
+        if let Some(same) = prometheus_name::same_label(&key, known) {
+            return Err(error(format!("it is the same as `{same}` on a scrape")));
+        }
+        if !parsed.iter().any(|known| **known == *key) {
+            parsed.push(key.into());
+        }
     }
     Ok(parsed)
-}
-
-fn is_reserved(key: &str) -> bool {
-    prometheus_name::is_reserved(key)
-        || matches!(
-            prometheus_name::of_label(key).as_deref(),
-            Some("le" | "quantile")
-        )
-}
-
-fn same_on_a_scrape<'a>(key: &str, others: &'a [Arc<str>]) -> Option<&'a Arc<str>> {
-    let scraped = prometheus_name::of_label(key);
-    let mut others = others.iter();
-    others.find(|other| ***other != *key && prometheus_name::of_label(other) == scraped)
 }
 
 fn check_inherited(keys: &[Arc<str>]) -> Result<(), BuildError> {

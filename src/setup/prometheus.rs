@@ -10,7 +10,7 @@ use opentelemetry_sdk::Resource;
 use super::background::Background;
 use super::error::{Cause, SetupError};
 use crate::boundaries::Boundaries;
-use crate::prometheus_name::{joined, of_label};
+use crate::prometheus_name::of_labels;
 use crate::sink::FacadeSink;
 
 /// An endpoint that listens, on the thread of the exporters.
@@ -56,12 +56,11 @@ fn say_target_info(recorder: &metrics_exporter_prometheus::PrometheusRecorder, o
     recorder.register_gauge(&key, &metadata).set(1.0);
 }
 
-/// The attributes as labels, joined in the order of their keys. A key of which nothing valid
-/// is left is left out.
 fn labels(of: &Resource) -> BTreeMap<String, String> {
-    let attributes = of.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let in_order = attributes.collect::<BTreeMap<_, _>>().into_iter();
-    joined(in_order.filter_map(|(key, value)| Some((of_label(key)?, value.into_owned()))))
+    let attributes = of
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.to_string()));
+    of_labels(attributes.collect::<BTreeMap<_, _>>())
 }
 
 #[cfg(test)]

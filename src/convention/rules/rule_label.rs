@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::value_table::ValueTable;
 use crate::convention::{LabelRule, MapValue};
-use crate::labels::LabelValue;
-use crate::prometheus_name;
+use crate::labels::{self, LabelValue};
 
 /// Where a rule's label has its value from: a field, as it is or by a map of values; else
 /// the failure of the span; else a default.
@@ -220,19 +219,5 @@ fn integer(value: &LabelValue) -> Option<LabelValue> {
 
 /// Whether a label may have this key.
 pub(super) fn check_key(key: &str) -> Result<(), String> {
-    let scraped = prometheus_name::of_label(key);
-    let why = if key.is_empty() {
-        "the key is empty"
-    } else if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        "the key holds a blank or a control character"
-    } else if prometheus_name::is_reserved(key)
-        || matches!(scraped.as_deref(), Some("le" | "quantile"))
-    {
-        "Prometheus reserves the key"
-    } else if scraped.is_none() {
-        "nothing of the key may be a label's name on a scrape"
-    } else {
-        return Ok(());
-    };
-    Err(format!("the label `{key}`: {why}"))
+    labels::check_key(key).map_err(|why| format!("the label `{key}`: {why}"))
 }

@@ -9,7 +9,7 @@ use super::{Compiler, LabelRules, first_metric, index};
 use crate::convention::{Feed, LabelRule, Recipe, ValueSource};
 use crate::kind::Kind;
 use crate::problem::Reason;
-use crate::prometheus_name;
+use crate::prometheus_name::{self, Unusable};
 
 /// Together with those that are inherited, and the outcome, they have places below 255.
 const MAX_LABELS: usize = 150;
@@ -175,29 +175,25 @@ impl Compiler<'_> {
 
     /// Whether a label may have this key, which is listed as a problem if not.
     fn is_usable(&self, key: &str, feed: &Feed) -> bool {
-        let scraped = prometheus_name::of_label(key);
-        let scraped = scraped.as_deref();
         let has_histogram = || feed.measures.iter().any(|it| it.kind == Kind::Histogram);
-        let detail = if key.is_empty() {
-            "a label has no key".to_owned()
-        } else if prometheus_name::is_reserved(key)
-            || matches!(scraped, Some("le" | "quantile")) && has_histogram()
-        {
-            format!("Prometheus reserves the label `{key}`; the label is left out")
-        } else if scraped.is_none() {
-            format!("nothing of `{key}` may be a label's name; the label is left out")
-        } else {
-            return true;
+        let detail = match prometheus_name::check_label(key) {
+            _ if key.is_empty() => "a label has no key".to_owned(),
+            Ok(()) => return true,
+            Err(Unusable::ReservedForBuckets) if !has_histogram() => return true,
+            Err(Unusable::Reserved | Unusable::ReservedForBuckets) => {
+                format!("Prometheus reserves the label `{key}`; the label is left out")
+            }
+            Err(Unusable::Nameless) => {
+                format!("nothing of `{key}` may be a label's name; the label is left out")
+            }
         };
         self.list(Reason::InvalidLabel, detail);
         false
     }
 
-    fn note_collision<'k>(&self, key: &str, mut before: impl Iterator<Item = &'k str>) {
-        let scraped = prometheus_name::of_label(key);
-        let is_same = |other: &str| other != key && prometheus_name::of_label(other) == scraped;
-        if let Some(other) = before.find(|other| is_same(other))
-            && let Some(scraped) = &scraped
+    fn note_collision<'k>(&self, key: &str, before: impl Iterator<Item = &'k str>) {
+        if let Some(other) = prometheus_name::same_label(key, before)
+            && let Some(scraped) = prometheus_name::of_label(key)
         {
             let detail =
                 format!("the labels `{other}` and `{key}` are both `{scraped}` on a scrape");

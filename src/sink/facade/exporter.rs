@@ -1,6 +1,7 @@
 //! What `metrics-exporter-prometheus` 0.18 makes of names and texts.
 
 use crate::kind::Kind;
+use crate::prometheus_name::HISTOGRAM_LINES;
 
 /// The text that the exporter writes as this one.
 ///
@@ -25,7 +26,7 @@ pub(super) fn escaped(text: &str) -> String {
 /// The suffix that the exporter leaves out on a line of this histogram, because the
 /// name ends like it.
 pub(super) fn left_out_suffix(name: &str, kind: Kind) -> Option<&'static str> {
-    let mut suffixes = ["bucket", "count", "sum"].into_iter();
+    let mut suffixes = HISTOGRAM_LINES.into_iter();
     suffixes.find(|suffix| kind == Kind::Histogram && name.ends_with(suffix))
 }
 

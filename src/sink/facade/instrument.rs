@@ -70,46 +70,30 @@ impl FacadeInstrument {
 }
 
 impl Naming {
-    /// The labels of a series, each key once.
     pub(super) fn labels(self, labels: &Labels) -> Vec<metrics::Label> {
-        let named = labels.into_iter().filter_map(|label| {
-            // A key without a name on a scrape is refused before it gets here.
-            let key = match self {
-                Self::Prometheus => prometheus_name::of_label(label.key())?,
-                Self::AsWritten => label.key().to_owned(),
-            };
-            Some((key, label.value().to_string()))
-        });
-        let mut joined = prometheus_name::joined(named);
-        if self == Self::Prometheus {
-            // To Prometheus a label without text is no label: with both, it would
-            // take one of two series for the other.
-            joined.retain(|_, value| !value.is_empty());
-            for value in joined.values_mut() {
-                *value = escaped(value);
-            }
+        let written = labels.iter();
+        let written = written.map(|label| (label.key(), label.value().to_string()));
+        match self {
+            Self::Prometheus => prometheus_name::of_labels(written)
+                .into_iter()
+                // To Prometheus a label without text is no label: with both, it would
+                // take one of two series for the other.
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(key, value)| metrics::Label::new(key, escaped(&value)))
+                .collect(),
+            Self::AsWritten => written
+                .map(|(key, value)| metrics::Label::new(key.to_owned(), value))
+                .collect(),
         }
-        joined
-            .into_iter()
-            .map(|(key, value)| metrics::Label::new(key, value))
-            .collect()
     }
 }
 
 fn facade_unit(unit: &str) -> Option<Unit> {
-    Some(match unit {
-        "s" => Unit::Seconds,
-        "ms" => Unit::Milliseconds,
-        "us" => Unit::Microseconds,
-        "ns" => Unit::Nanoseconds,
-        "By" => Unit::Bytes,
-        "KiBy" => Unit::Kibibytes,
-        "MiBy" => Unit::Mebibytes,
-        "GiBy" => Unit::Gibibytes,
-        "TiBy" => Unit::Tebibytes,
-        "%" => Unit::Percent,
-        "bit/s" => Unit::BitsPerSecond,
-        "1/s" => Unit::CountPerSecond,
-        _ => return None,
-    })
+    match unit {
+        // Prometheus writes it in another way.
+        "TiBy" => Some(Unit::Tebibytes),
+        "bit/s" => Some(Unit::BitsPerSecond),
+        "1/s" => Some(Unit::CountPerSecond),
+        _ => Unit::from_string(prometheus_name::word_for_unit(unit)?),
+    }
 }
