@@ -103,6 +103,7 @@ mod catalog;
 mod clock;
 mod convention;
 mod cut;
+mod directives;
 mod error;
 mod handle;
 #[cfg(feature = "http")]

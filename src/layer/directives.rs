@@ -4,6 +4,7 @@ use std::env::VarError;
 
 use tracing_subscriber::filter::{ParseError, Targets};
 
+use crate::directives::{NO_TARGET, check_target, each};
 use crate::error::{BuildError, ErrorKind};
 
 /// The environment variable that takes precedence over the builder.
@@ -34,26 +35,24 @@ fn of_the_environment() -> Result<Option<Targets>, BuildError> {
 pub(crate) fn parse(directives: &str, origin: &str) -> Result<Option<Targets>, BuildError> {
     let mut targets = Targets::new();
     let mut found = false;
-    for directive in directives.split(',').map(str::trim) {
+    for directive in each(directives) {
         let error = |why: String| {
             let culprit = format!("`{directive}` {origin}");
             BuildError::new(ErrorKind::Directives, culprit, why)
         };
-        if directive.is_empty() {
-            continue;
-        }
         found = true;
         if directive.ends_with('=') {
             return Err(error("the level is missing".to_owned()));
-        }
-        let target = directive.split('=').next().unwrap_or_default();
-        if target.is_empty() || target.replace("::", "").contains([' ', '/', '*', ':']) {
-            return Err(error("its target is no path of a module".to_owned()));
         }
         if directive.contains(['[', '{', ']', '}']) {
             let why = "spans and fields are for an `EnvFilter` on the layer";
             return Err(error(why.to_owned()));
         }
+        let target = directive.split('=').next().unwrap_or_default();
+        if target.is_empty() {
+            return Err(error(NO_TARGET.to_owned()));
+        }
+        check_target(target).map_err(|why| error(why.to_owned()))?;
         let parsed: Targets = directive
             .parse()
             .map_err(|why: ParseError| error("it cannot be parsed".to_owned()).with_source(why))?;

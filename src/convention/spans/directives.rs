@@ -3,6 +3,7 @@
 use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
+use crate::directives::{check_target, each};
 use crate::error::{BuildError, ErrorKind};
 
 /// One directive at least.
@@ -20,9 +21,7 @@ struct Directive {
 
 impl Directives {
     pub(super) fn parse(directives: &str) -> Result<Self, BuildError> {
-        let written = directives.split(',').map(str::trim);
-        let parsed: Result<Vec<_>, _> = written
-            .filter(|directive| !directive.is_empty())
+        let parsed: Result<Vec<_>, _> = each(directives)
             .map(|directive| Directive::parse(directive).map_err(|why| error(directive, why)))
             .collect();
         match parsed? {
@@ -64,18 +63,18 @@ impl Directive {
         if directive.contains(['{', '}']) {
             return Err("a span is chosen by its name, not by its fields");
         }
-        let (place, level) = match directive.split_once('=') {
+        let (span, level) = match directive.split_once('=') {
             Some((_, "")) => return Err("the level is missing"),
             Some(("", _)) => return Err("the target is missing"),
-            Some((place, level)) => (place, level.parse().map_err(|_| "its level is none")?),
+            Some((span, level)) => (span, level.parse().map_err(|_| "its level is none")?),
             // A word alone is a level, or else a target.
             None => match directive.parse() {
                 Ok(level) => ("", level),
                 Err(_) => (directive, LevelFilter::TRACE),
             },
         };
-        let (target, span) = match place.split_once('[') {
-            None => (place, None),
+        let (target, span) = match span.split_once('[') {
+            None => (span, None),
             Some((target, span)) => (target, Some(span)),
         };
         let span = match span.map(|span| span.strip_suffix(']')) {
@@ -86,9 +85,7 @@ impl Directive {
             }
             Some(Some(span)) => Some(span.to_owned()),
         };
-        if !is_target(target) {
-            return Err("its target is no path of a module");
-        }
+        check_target(target)?;
         let target = target.to_owned();
         Ok(Self {
             target,
@@ -101,10 +98,6 @@ impl Directive {
         let is_named = |name: &String| name == span.name();
         span.target().starts_with(&self.target) && self.span.as_ref().is_none_or(is_named)
     }
-}
-
-fn is_target(target: &str) -> bool {
-    !target.replace("::", "").contains([' ', '/', '*', ':', ']'])
 }
 
 fn error(directive: &str, why: &str) -> BuildError {
