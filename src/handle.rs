@@ -79,7 +79,7 @@ impl MeterHandle {
         problems.extend(self.disabled.problems());
         problems.extend(self.silence.problems());
         problems.extend(self.catalog.lost());
-        problems.sort_by(|a, b| a.place().cmp(&b.place()));
+        problems.sort_by(|a, b| a.key().cmp(&b.key()));
         problems
     }
 

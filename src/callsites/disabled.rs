@@ -24,7 +24,7 @@ impl Disabled {
     pub(super) fn add(&self, problems: Vec<Problem>) {
         let mut known = self.0.lock();
         for problem in problems {
-            if known.iter().all(|other| other.place() != problem.place()) {
+            if known.iter().all(|other| other.key() != problem.key()) {
                 known.push(problem);
             }
         }
