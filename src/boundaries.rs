@@ -113,10 +113,10 @@ impl Boundaries {
                 return Err(invalid(&format!("`{}`", rule.written), why));
             }
         }
-        check_apart(&self.exact, |a, b| a.names(&b.scraped_as(None)))?;
+        check_no_clash(&self.exact, |a, b| a.names(&b.scraped_as(None)))?;
         // The Prometheus exporter would take the shorter of two such prefixes,
         // so the longer one could never be used.
-        check_apart(&self.prefix, |a, b| b.start().starts_with(&a.start()))
+        check_no_clash(&self.prefix, |a, b| b.start().starts_with(&a.start()))
     }
 }
 
@@ -219,7 +219,7 @@ fn check_bounds(of: &str, bounds: &[f64]) -> Result<(), BuildError> {
     Err(invalid(&format!("`{of}`"), why))
 }
 
-fn check_apart(rules: &[Rule], clash: impl Fn(&Rule, &Rule) -> bool) -> Result<(), BuildError> {
+fn check_no_clash(rules: &[Rule], clash: impl Fn(&Rule, &Rule) -> bool) -> Result<(), BuildError> {
     for (at, a) in rules.iter().enumerate() {
         for b in &rules[at + 1..] {
             if clash(a, b) || clash(b, a) {

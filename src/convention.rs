@@ -40,7 +40,7 @@ pub use value_unit::ValueUnit;
 /// A rule that reads a callsite's metadata and says which instruments it feeds.
 ///
 /// It is asked once for each callsite and layer, never while something is
-/// measured. [`FieldConvention`] is the one that every layer has; others are
+/// measured. [`FieldConvention`] is the one that every layer has; further ones are
 /// added by [`MeterLayerBuilder::convention`](crate::MeterLayerBuilder::convention).
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! What a layer measures, for whoever operates the program.
+//! What a layer measures, for the operator of the program.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -115,8 +115,8 @@ impl MeterHandle {
     ///
     /// What is measured as before costs as before, and keeps its plan. So does what was
     /// measured like that earlier, so that going back and forth takes no memory. A callsite
-    /// that is measured in a new way takes some, for as long as the layer lives: it is
-    /// bounded by the callsites and the different ways in which they were measured.
+    /// that gets a new plan takes some, for as long as the layer lives: it is
+    /// bounded by the callsites and their different plans.
     ///
     /// The level that the layer wants to hear follows the directives, until a span with an
     /// outcome has opened: from then on its errors are heard at any level. Where such a span

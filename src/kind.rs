@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Kind {
     /// A sum that only grows.
     Counter,
-    /// A sum that goes both ways, for example how many jobs are in flight.
+    /// A sum that rises and falls, for example how many jobs are in flight.
     UpDownCounter,
     /// The last value that was set.
     Gauge,

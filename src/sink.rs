@@ -31,18 +31,17 @@ pub(crate) use sinks::{Handles, Resolved, Sinks};
 
 /// A destination of measurements.
 ///
-/// The layer asks once for each series, when it is measured for the first time,
-/// and keeps the handle. It calls the handle on the thread that measures, which
-/// waits: a sink that may block should hand over to a thread of its own. A call may
-/// come from any thread, while no lock of this crate is held that the sink could ask
-/// for.
+/// The layer asks for the handle of a series when the series is measured for the first
+/// time, and keeps it. Each measurement calls the handle on the thread that measures, which
+/// waits: a sink that may block should send the value to another thread. Calls come from any
+/// thread, and while no lock of this crate is held that the sink could ask for.
 ///
-/// A sink should emit nothing through `tracing` while it is called, or do so on a thread
-/// of its own. It would not be measured; and a subscriber that is asked about an event
+/// A sink should emit nothing through `tracing` while it is called; another thread of the
+/// sink may. What it emits is not measured; and a subscriber that is asked about an event
 /// inside of another one forgets what its filters have said, so that other layers get what
 /// they refuse. `fmt` may panic then.
 pub trait Sink: Send + Sync + 'static {
-    /// The handle of one series, which shall not be visible until it is recorded.
+    /// The handle of one series, which must not be exported before something is recorded.
     ///
     /// Two threads may ask for one series at the same moment. Both handles are
     /// recorded then, and one of them is dropped: they must share what they keep.
@@ -81,15 +80,18 @@ pub trait Sink: Send + Sync + 'static {
 pub trait Handle: Send + Sync {
     /// Records one measurement: finite, and not negative for a counter.
     ///
-    /// If it panics, this sink lacks the measurement: an in-flight count of its is
-    /// off by one then.
+    /// A counter and an up/down counter add the value, a gauge is set to it, and a histogram
+    /// observes it.
     ///
-    /// For a counter and an up/down counter it is what to add, for a gauge what
-    /// to set, for a histogram what to observe.
+    /// If it panics, this sink lacks the measurement: its in-flight count may be off by one
+    /// then. The panic ends here, and is listed as
+    /// [`SinkPanicked`](crate::Reason::SinkPanicked).
     fn record(&self, value: f64);
 
-    /// Whether `record` may panic or emit something through `tracing`. A handle that
-    /// never does either is called without the guard against both. By default it may.
+    /// Whether `record` may panic or emit something through `tracing`, so that it has to be
+    /// guarded against both. By default it may. A handle that never does either says
+    /// `false`: it is called without the guard, and may be left out until its sink
+    /// [flushes](Sink::flush_with).
     fn needs_guard(&self) -> bool {
         true
     }

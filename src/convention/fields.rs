@@ -42,7 +42,7 @@ enum Known {
     Value(Measure),
     /// Its span is measured.
     OfTheSpan(Measure),
-    /// Its span is measured in every way.
+    /// All of its span is measured: calls, duration, in flight.
     Observed(&'static str),
     Help(&'static str),
     Unit(&'static str),

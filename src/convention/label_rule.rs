@@ -11,7 +11,7 @@ use crate::labels::LabelValue;
 /// Where a label's value comes from: the first of some sources that has one.
 ///
 /// Rules are asked when a set of values is seen for the first time, or is over the limit: not
-/// on the way to a known series. Of the values that a map leads to the same place sixteen are
+/// for a known series. Of the values that a map leads to the same series sixteen are
 /// remembered; it is asked about each further one.
 ///
 /// ```
@@ -85,7 +85,7 @@ impl LabelRule {
     ///
     /// It has to give the same for the same value. If it panics it gives none. Where several
     /// feeds of a callsite map a field alike, give them clones of one rule: then values
-    /// without bound take no room from others.
+    /// without bound take no room from the rest.
     pub fn map(
         self,
         field: impl Into<Cow<'static, str>>,

@@ -40,7 +40,7 @@ use super::{Convention, Feed, FieldConvention, LabelRule, Measure, Recipe};
 ///   measurement, not a line of the log.
 /// - Records of the `log` crate, under the target that the record has.
 /// - Not this crate, OpenTelemetry and the exporters of `metrics`: what measuring logs would
-///   be measured again. Leave others out with [`Rule::drop`](crate::Rule::drop).
+///   be measured again. Leave further targets out with [`Rule::drop`](crate::Rule::drop).
 ///
 /// Targets and levels are constants of the callsites, and those of records are bounded by
 /// the layer's [`series_limit`](crate::MeterLayerBuilder::series_limit), as all labels are.

@@ -48,7 +48,7 @@ const MAX_INHERITED: usize = 100;
 #[must_use]
 pub struct MeterLayerBuilder {
     sinks: Vec<Box<dyn Sink>>,
-    /// Those beside that of field names.
+    /// Without that of field names, which is always there.
     conventions: Conventions,
     directives: Option<String>,
     default_level: LevelFilter,
@@ -87,7 +87,7 @@ impl MeterLayerBuilder {
         self
     }
 
-    /// Adds a convention beside that of field names.
+    /// Adds a convention to that of field names.
     pub fn convention(mut self, convention: impl Convention) -> Self {
         self.conventions.push(Arc::new(convention));
         self
@@ -105,7 +105,7 @@ impl MeterLayerBuilder {
         self
     }
 
-    /// Span fields that label their span's own metrics, beside `label.KEY`.
+    /// Span fields that label their span's own metrics, in addition to `label.KEY`.
     pub fn span_labels<I>(mut self, keys: I) -> Self
     where
         I: IntoIterator,
@@ -149,7 +149,7 @@ impl MeterLayerBuilder {
     /// How many series an instrument may have: at least 1, by default 2000.
     /// Further sets of labels share the series `otel.metric.overflow=true`.
     ///
-    /// The OpenTelemetry SDK has a limit of its own for each stream, 2000 too. To
+    /// The OpenTelemetry SDK has its own limit for each stream, 2000 too. To
     /// go beyond, raise that as well, by a view with `with_cardinality_limit`.
     pub fn series_limit(mut self, limit: usize) -> Self {
         self.series_limit = limit;
@@ -170,8 +170,8 @@ impl MeterLayerBuilder {
         self
     }
 
-    /// What is measured without directives, beside the targets that conventions were asked
-    /// for.
+    /// What is measured without directives, in addition to the targets that conventions
+    /// were asked for.
     #[cfg(feature = "setup")]
     pub(crate) const fn default_level(mut self, level: LevelFilter) -> Self {
         self.default_level = level;

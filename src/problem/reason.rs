@@ -16,9 +16,10 @@ pub enum Reason {
     /// A callsite has more labels or measures than it may have. The first ones
     /// count, the rest is left out.
     TooMany,
-    /// Two fields of one callsite give the same label, of which the last recorded
-    /// counts; or two labels that are the same on a Prometheus scrape, where their
-    /// values are joined by `;`, as OpenTelemetry prescribes.
+    /// Two fields of one callsite give the same label: the first that has a value counts,
+    /// or of a field that is there twice the value that is recorded last. Or two labels are
+    /// the same on a Prometheus scrape, where their values are joined by `;`, as
+    /// OpenTelemetry prescribes.
     LabelCollision,
     /// The name already belongs to an instrument of another kind.
     KindConflict,
@@ -37,9 +38,9 @@ pub enum Reason {
     /// A negative number on a counter.
     Negative,
     /// A level (`increase.`, `decrease.`) whose series is over the cardinality
-    /// cap: in the overflow series it would be compared with another's level.
+    /// limit: in the overflow series it would be compared with another's level.
     LevelOverflow,
-    /// The instrument has reached its cardinality cap. New label sets are
+    /// The instrument has reached its cardinality limit. New label sets are
     /// counted in its series `otel.metric.overflow=true`.
     Overflow,
     /// Measured from inside a sink, where measuring again could hang.
@@ -54,7 +55,7 @@ pub enum Reason {
     /// last collection: shut a meter provider down last. It is listed as long as this is
     /// so; what is lost is not counted.
     ShutDown,
-    /// A convention speaks of a field that the callsite has not.
+    /// A convention names a field that the callsite does not have.
     MissingField,
     /// A convention panicked when it was asked about a callsite, which is measured without it.
     ConventionPanicked,
@@ -67,8 +68,8 @@ pub enum Reason {
     ExporterName,
     /// A counter has reached the most that an exporter counts, and stops there.
     CounterFull,
-    /// A sink could not take the series yet, and no more measurements could wait for it.
-    /// The other sinks have them.
+    /// A sink could not take the series yet, and as many measurements wait for it as may.
+    /// The other sinks have the rejected ones.
     QueueFull,
 }
 

@@ -1,4 +1,4 @@
-//! What a series was given before it had a place to record it.
+//! What a series was given before it could record it.
 
 use std::mem::take;
 use std::vec::IntoIter;
@@ -8,7 +8,7 @@ use crate::sync::Mutex;
 
 /// Measurements of one series that wait until they can be recorded.
 ///
-/// One thread delivers them; others add to them until that is done, so that nothing
+/// One thread delivers them; other threads add to them until that is done, so that nothing
 /// overtakes what came before it.
 pub(super) struct Deferred {
     kind: Kind,
@@ -62,7 +62,7 @@ impl Deferred {
 
     pub(super) fn keep(&self, value: f64) -> Kept {
         let mut waiting = self.waiting.lock();
-        // What comes while others are delivered does not wait for long.
+        // What comes during a delivery does not wait for long.
         let is_full = waiting.phase == Phase::Waiting && waiting.values.len() >= self.most;
         if waiting.phase == Phase::Over {
             Kept::Over
@@ -82,11 +82,11 @@ impl Deferred {
     /// Delivers what waits, and what comes meanwhile, and ends the waiting: `over` is
     /// called before any other thread is told so. Does nothing if another thread is at it.
     ///
-    /// A panic loses the measurement at which it happened. The others wait on, for the
-    /// next call.
+    /// A panic loses the measurement at which it happened. What is left waits for the next
+    /// call.
     pub(super) fn deliver_to<T>(
         &self,
-        place: impl FnOnce() -> T,
+        series: impl FnOnce() -> T,
         record: impl Fn(&T, f64),
         over: impl FnOnce(T),
     ) {
@@ -97,17 +97,17 @@ impl Deferred {
             deferred: self,
             rest: Vec::new().into_iter(),
         };
-        let place = place();
+        let series = series();
         loop {
             let mut waiting = self.waiting.lock();
             if waiting.values.is_empty() {
                 waiting.phase = Phase::Over;
-                return over(place);
+                return over(series);
             }
             delivery.rest = take(&mut waiting.values).into_iter();
             drop(waiting);
             for value in delivery.rest.by_ref() {
-                record(&place, value);
+                record(&series, value);
             }
         }
     }

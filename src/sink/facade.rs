@@ -33,8 +33,8 @@ use recorder::SharedRecorder;
 
 /// Records through a recorder of the `metrics` facade.
 ///
-/// Names and label keys are those of a Prometheus scrape, unless
-/// [`names_as_written`](Self::names_as_written) asks for others. An up/down
+/// Names and label keys are those of a Prometheus scrape, or those of the code with
+/// [`names_as_written`](Self::names_as_written). An up/down
 /// counter is a gauge that is incremented and decremented, unless
 /// [`set_levels`](Self::set_levels) asks for its sum.
 ///
@@ -68,14 +68,14 @@ impl FacadeSink {
     }
 
     /// A sink of the global recorder, which may be installed later: what was
-    /// measured before is handed over with the next measurement of anything (of a
-    /// histogram, the first 1024 measurements of each series; the others are listed as
+    /// measured before is recorded with the next measurement of anything (of a
+    /// histogram, the first 1024 measurements of each series; further ones are rejected, as
     /// [`Reason::QueueFull`]).
     ///
     /// Two kinds of recorder cannot be told from the global one, or from none; give
     /// them to [`new`](Self::new) instead: a local one
     /// (`metrics::with_local_recorder`), which takes what is measured on its
-    /// thread first, and whatever waits; and one without a size (a unit struct),
+    /// thread first, and whatever is deferred; and one without a size (a unit struct),
     /// which gets no help texts, and nothing from before it was installed.
     #[must_use]
     pub fn global() -> Self {

@@ -17,8 +17,9 @@ use crate::labels::Labels;
 /// metric=job kind=histogram unit=s value=0.25 queue="low priority"
 /// ```
 ///
-/// A label with the key of one of the first fields is written `label.KEY`. A text with blanks, quotes, `=` or control characters is quoted as a Rust
-/// string. A line that cannot be written is dropped, as the `fmt` layer does.
+/// A label with the key of one of the first fields is written `label.KEY`. A text with
+/// blanks, quotes, `=` or control characters is quoted as a Rust string. A line that cannot
+/// be written is dropped, as the `fmt` layer does.
 #[derive(Debug)]
 pub struct LogSink<W> {
     writer: Arc<W>,

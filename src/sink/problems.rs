@@ -8,8 +8,8 @@ use crate::problem::{Location, Problems, Reason, Tally};
 /// The problems of a layer, for a sink to add to.
 ///
 /// A sink gets it from the layer, in [`Sink::report_to`](crate::Sink::report_to).
-/// What it lists is among [`MeterHandle::problems`](crate::MeterHandle::problems), at
-/// the place `tracing_meter`: a sink does not know callsites.
+/// What it lists is among [`MeterHandle::problems`](crate::MeterHandle::problems), with
+/// the location `tracing_meter`: a sink does not know callsites.
 #[derive(Clone, Debug, Default)]
 pub struct SinkProblems(Arc<Problems>);
 

@@ -88,11 +88,11 @@ fn start(in_vain: Arc<AtomicU32>) -> Sender<Job> {
 }
 
 fn work(jobs: &Receiver<Job>, in_vain: &AtomicU32) {
-    let nobody = Dispatch::none();
+    let no_subscriber = Dispatch::none();
     for job in jobs {
-        // Not for the whole thread: while any thread has a subscriber of its own, all of
+        // Not for the whole thread: while any thread has set a subscriber, all threads of
         // the process look for theirs at each event.
-        with_default(&nobody, job);
+        with_default(&no_subscriber, job);
         in_vain.store(0, Ordering::Relaxed);
     }
 }

@@ -79,7 +79,7 @@ impl Rule {
 
     /// Only spans of this name.
     ///
-    /// An event's name is the place where it stands in the source, unless it was given one.
+    /// An event's name is its file and line, `event src/main.rs:12`, unless it was given one.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.callsite_name = Some(name.into());
         self

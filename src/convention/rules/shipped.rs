@@ -44,7 +44,7 @@ impl Rules {
     }
 }
 
-/// The methods that the conventions know; others are `_OTHER`, which bounds them.
+/// The methods that the conventions know, else `_OTHER`, which bounds them.
 fn method(field: &str) -> RuleLabel {
     let label = RuleLabel::new("http.request.method").field(field);
     let known = KNOWN_METHODS

@@ -74,7 +74,7 @@ impl Attribute {
 
 /// `http.request.method`: the known ones, else `_OTHER`.
 ///
-/// One rule for all feeds of a callsite: methods that are mapped alike everywhere make no ways.
+/// One rule for all feeds of a callsite: methods that are mapped alike everywhere make no bindings.
 pub(super) fn method(known: KnownMethods) -> LabelRule {
     let key = Attribute::METHOD.key;
     LabelRule::new(key).map_by(key, Method(known))

@@ -56,8 +56,8 @@ pub(super) fn feeds(callsite: &Callsite<'_>) -> Vec<Feed> {
     }
     let is_server = callsite.has("http.route");
     let is_client = callsite.has_any(&["url.full", "url.template"]);
-    // What one side labels, and the other does not, would cost the other a way for each
-    // value: a feed that is known to be of no use is left out.
+    // What labels one side only would cost the other side a binding for each value: a feed
+    // that is known to be of no use is left out.
     match (is_server, is_client) {
         (true, false) => server(callsite, true),
         (false, true) => client(callsite, true),

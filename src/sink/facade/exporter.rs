@@ -6,7 +6,7 @@ use crate::prometheus_name::HISTOGRAM_LINES;
 /// The text that the exporter writes as this one.
 ///
 /// It takes a backslash before another one, a quote or a line break as an escape that was
-/// written already, and doubles all others.
+/// written already, and doubles every other one.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut follows_backslash = false;

@@ -90,7 +90,7 @@ impl Naming {
 
 fn facade_unit(unit: &str) -> Option<Unit> {
     match unit {
-        // Prometheus writes it in another way.
+        // To Prometheus these are `tibibytes`.
         "TiBy" => Some(Unit::Tebibytes),
         "bit/s" => Some(Unit::BitsPerSecond),
         "1/s" => Some(Unit::CountPerSecond),

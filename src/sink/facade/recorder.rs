@@ -49,8 +49,8 @@ impl SharedRecorder {
     /// Calls with the recorder, and whether it is one that may be kept to.
     ///
     /// Before a global recorder is installed, the facade passes its no-op
-    /// recorder, which it does not say. That has no size, and few others have
-    /// none: those are asked for their handle each time.
+    /// recorder, which it does not say. That has no size. A real recorder without a size,
+    /// of which there are few, is asked for its handle each time.
     pub(super) fn with<R>(&self, call: impl FnOnce(&dyn Recorder, bool) -> R) -> R {
         match &self.target {
             Target::Own(recorder) => call(recorder, true),

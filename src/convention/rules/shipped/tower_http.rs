@@ -41,8 +41,8 @@ impl Rules {
     ///
     /// `scheme` is the label `url.scheme`, `http` or `https`, which the request does not tell.
     /// The duration is that of the span: until the body of the response was sent. A status is
-    /// no label of it, because `tower-http` emits it in an event, beside a latency in whole
-    /// milliseconds. For all labels in one place, and routes, make server spans with
+    /// no label of it, because `tower-http` emits it in an event, with a latency in whole
+    /// milliseconds. For metrics with all labels, and with routes, make server spans with
     #[cfg_attr(
         feature = "tower-http",
         doc = "[`http::trace_layer`](crate::http::trace_layer)"
