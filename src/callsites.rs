@@ -6,13 +6,13 @@ use std::sync::{Arc, Weak};
 use tracing_core::{Event, LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
-use crate::callsite_map::CallsiteMap;
 use crate::catalog::Catalog;
 use crate::convention::{Convention, FieldConvention, Recipe};
 use crate::labels::LabelBuf;
 use crate::plan::{LabelRules, Plan, SourceLocation, compile};
 use crate::problem::Reason;
 use crate::sync::Mutex;
+use crate::sync::callsite_map::CallsiteMap;
 use crate::sync::once_map::Position;
 
 mod callsite;

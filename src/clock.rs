@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use quanta::Clock as Counter;
 
-/// The processor's own counter where the system keeps its time by it, too, and else
+/// The processor's counter where the system keeps its time by it, too, and else
 /// the system's clock, which takes twice as long to read.
 ///
 /// The counter is held against the system's clock once for the process, which takes
@@ -23,7 +23,7 @@ impl Clock {
         }
     }
 
-    /// The time now, in a unit of this clock's own. Never 0.
+    /// The time now, in this clock's unit. Never 0.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "584 years")]
     pub(crate) fn now(&self) -> u64 {
@@ -33,7 +33,7 @@ impl Clock {
         }
     }
 
-    /// The nanoseconds between two times, or 0 if they are the wrong way round.
+    /// The nanoseconds between two times, or 0 if the second is the earlier one.
     #[inline]
     pub(crate) fn nanos_between(&self, start: u64, end: u64) -> u64 {
         match self {

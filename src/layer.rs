@@ -18,11 +18,7 @@ mod builder;
 pub(crate) mod directives;
 mod filter;
 mod filter_ids;
-mod inheritance;
-mod open_span;
 mod other_layers;
-mod pending_closes;
-mod span_table;
 mod spans;
 
 pub use builder::MeterLayerBuilder;

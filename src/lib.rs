@@ -97,7 +97,6 @@
 //!   counted in one series, `otel.metric.overflow=true`.
 
 mod boundaries;
-mod callsite_map;
 mod callsites;
 mod catalog;
 mod clock;
@@ -120,7 +119,6 @@ mod prometheus_name;
 pub mod propagation;
 mod reconfiguration;
 mod reentrancy;
-mod registry_id;
 mod semconv;
 mod series;
 #[cfg(feature = "setup")]

@@ -14,14 +14,16 @@ use crate::kind::Kind;
 use crate::sync::{Mutex, PerThread};
 use crate::value::Amount;
 
+mod buffer_slot;
 mod flusher;
 mod sink_set;
 mod thread_buffer;
 
+use buffer_slot::BufferSlots;
+pub(crate) use buffer_slot::{BufferSlot, SamplesIndex, SumIndex};
 pub use flusher::Flusher;
 pub(crate) use sink_set::SinkSet;
-pub(crate) use thread_buffer::{Place, SamplesIndex, SumIndex};
-use thread_buffer::{Places, ThreadBuffer};
+use thread_buffer::ThreadBuffer;
 
 /// The measurements of a layer that sinks have not seen yet.
 pub(crate) struct Pending {
@@ -56,7 +58,7 @@ pub(crate) enum Whose {
 #[derive(Default)]
 struct BufferedSeries {
     all: Vec<Weak<dyn Flush>>,
-    places: Places,
+    slots: BufferSlots,
     /// At this number those that are gone are swept out: seldom enough that a
     /// new one costs the same however many there are.
     sweep_at: usize,
@@ -97,30 +99,30 @@ impl Pending {
     }
 
     /// Room in the buffers for a series that is hot, while there is some left.
-    pub(crate) fn buffer(&self, series: Weak<dyn Flush>, kind: Kind) -> Option<Place> {
+    pub(crate) fn buffer(&self, series: Weak<dyn Flush>, kind: Kind) -> Option<BufferSlot> {
         let mut buffered = self.buffered.lock();
-        let place = buffered.places.take(kind)?;
+        let slot = buffered.slots.take(kind)?;
         if buffered.all.len() >= buffered.sweep_at {
             buffered.all.retain(|series| series.strong_count() > 0);
             buffered.sweep_at = 2 * buffered.all.len() + 16;
         }
         buffered.all.push(series);
-        Some(place)
+        Some(slot)
     }
 
     /// Whether the value is pending on this thread now.
     #[inline(always)]
-    pub(crate) fn add(&self, place: Place, amount: Amount) -> bool {
+    pub(crate) fn add(&self, slot: BufferSlot, amount: Amount) -> bool {
         match self.buffers.mine() {
-            Some(buffer) => buffer.add(place, amount),
-            None => self.add_first(place, amount),
+            Some(buffer) => buffer.add(slot, amount),
+            None => self.add_first(slot, amount),
         }
     }
 
     #[cold]
-    fn add_first(&self, place: Place, amount: Amount) -> bool {
+    fn add_first(&self, slot: BufferSlot, amount: Amount) -> bool {
         let joined = self.buffers.join();
-        joined.is_some_and(|buffer| buffer.add(place, amount))
+        joined.is_some_and(|buffer| buffer.add(slot, amount))
     }
 
     pub(crate) fn sum(&self, at: SumIndex) -> f64 {

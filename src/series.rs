@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
-use crate::pending::{Collection, Flush, Pending, Place};
+use crate::pending::{BufferSlot, Collection, Flush, Pending};
 use crate::sink::{Handles, Resolved, Sinks};
 
 mod buffered;
@@ -66,7 +66,7 @@ impl Series {
             self.record_now(value, |_| true);
             return self.warm_up();
         };
-        if !self.pending().add(buffered.place, value.into()) {
+        if !self.pending().add(buffered.slot, value.into()) {
             buffered.make_room(self.pending(), |value| self.record_flushed(buffered, value));
             self.record_now(value, |_| true);
             self.note_collection();
@@ -87,9 +87,9 @@ impl Series {
 
     /// Where measurements are pending for every sink.
     #[inline]
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn buffer_slot(&self) -> Option<BufferSlot> {
         let buffered = self.buffered()?;
-        buffered.by_all.then_some(buffered.place)
+        buffered.by_all.then_some(buffered.slot)
     }
 
     /// Whether there is anything that this collection, and those before it, lack.
@@ -178,11 +178,11 @@ impl Series {
         if sinks.is_empty() {
             return;
         }
-        // Of two threads that get here one takes a place: there are not many.
+        // Of two threads that get here one takes a slot: there are not many.
         self.buffered.get_or_init(|| {
             let this: Weak<Self> = Arc::downgrade(self);
-            let place = self.pending().buffer(this, self.kind())?;
-            Some(Buffered::new(place, sinks, by_all).into())
+            let slot = self.pending().buffer(this, self.kind())?;
+            Some(Buffered::new(slot, sinks, by_all).into())
         });
     }
 }

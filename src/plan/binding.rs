@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::outcome::Outcome;
 use crate::labels::{LabelKey, Seed};
-use crate::pending::Place;
+use crate::pending::BufferSlot;
 use crate::series::Series;
 use crate::sync::once_map::{Entry, Inserted, OnceMap, Position};
 
@@ -49,7 +49,7 @@ pub(crate) struct End {
     /// None if these values are nothing to the measure.
     pub(super) series: OnceLock<Option<Arc<Series>>>,
     /// Where the series' measurements wait, once nothing else needs to be looked at.
-    pub(super) place: OnceLock<Place>,
+    pub(super) buffer_slot: OnceLock<BufferSlot>,
 }
 
 impl Bindings {

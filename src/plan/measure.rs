@@ -70,8 +70,8 @@ impl Plan {
         let Some(end) = binding.end(measure) else {
             return false;
         };
-        if let Some(place) = end.place.get()
-            && self.pending.add(*place, amount)
+        if let Some(slot) = end.buffer_slot.get()
+            && self.pending.add(*slot, amount)
         {
             return true;
         }
@@ -89,9 +89,9 @@ impl Plan {
         let reading = self.measures[usize::from(measure)].reading;
         reading.add(series, value);
         if reading == Reading::Amount
-            && let Some(place) = series.place()
+            && let Some(slot) = series.buffer_slot()
         {
-            let _ = end.place.set(place);
+            let _ = end.buffer_slot.set(slot);
         }
     }
 }

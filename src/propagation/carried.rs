@@ -1,7 +1,5 @@
 //! What spans carry of remote traces where no tracer does.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use opentelemetry::Context;
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
@@ -9,6 +7,7 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::tracer::tracer_context;
+use crate::sync::id_counts::{Counted, IdCounts};
 
 /// The remote context that a span continues, in its extensions.
 ///
@@ -16,19 +15,18 @@ use super::tracer::tracer_context;
 /// be found out without starting the span.
 struct Carried {
     context: Context,
-    /// Where the span is counted.
-    count: &'static AtomicU32,
+    _counted: Counted<'static>,
 }
 
-/// How many spans carry a context, by a part of their ids: nobody need look for what
-/// nobody carries. An entered span takes a look at one of these, and no lock.
-static COUNTS: [AtomicU32; 1024] = [const { AtomicU32::new(0) }; 1024];
+/// How many contexts are carried: an entered span looks here, and takes no lock.
+static COUNTS: IdCounts<1024> = IdCounts::new();
 
 /// Lets a span carry a context.
 pub(super) fn carry<'s, S: LookupSpan<'s> + 's>(span: &SpanRef<'s, S>, context: Context) {
-    let count = count_of(&span.id());
-    count.fetch_add(1, Ordering::Relaxed);
-    let carried = Carried { context, count };
+    let carried = Carried {
+        context,
+        _counted: COUNTS.add(span.id().into_u64()),
+    };
     span.extensions_mut().replace(carried);
 }
 
@@ -40,25 +38,10 @@ pub(super) fn carried<'s, S: LookupSpan<'s> + 's>(span: &SpanRef<'s, S>) -> Opti
 
 /// Whether a span may carry a context.
 pub(super) fn may_carry(id: &Id) -> bool {
-    count_of(id).load(Ordering::Relaxed) > 0
+    COUNTS.may_have(id.into_u64())
 }
 
-/// The registry's ids hold a place in their low bits, and a thread in the high ones.
-fn count_of(id: &Id) -> &'static AtomicU32 {
-    const THREAD_SHIFT: u32 = 38;
-    let id = id.into_u64();
-    let part = (id ^ (id >> THREAD_SHIFT)) % COUNTS.len() as u64;
-    #[allow(clippy::cast_possible_truncation, reason = "less than their number")]
-    &COUNTS[part as usize]
-}
-
-impl Drop for Carried {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The context of a span's own: of its tracer, or else what it carries. Starts the span
+/// A span's own context: of its tracer, or else what it carries. Starts the span
 /// for its tracer.
 pub(super) fn own_context(dispatch: &Dispatch, id: &Id) -> Option<Context> {
     tracer_context(dispatch, id).or_else(|| carried(&registry(dispatch)?.span(id)?))
@@ -79,7 +62,7 @@ pub(super) fn nearest_context(dispatch: &Dispatch, id: &Id) -> Option<Context> {
     scope.find_map(|span| own_context(dispatch, &span.id()))
 }
 
-/// The registry below all layers. A subscriber that stands on another keeps no contexts.
+/// The registry below all layers. A subscriber on another one keeps no contexts.
 pub(super) fn registry(dispatch: &Dispatch) -> Option<&Registry> {
     dispatch.downcast_ref()
 }

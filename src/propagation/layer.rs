@@ -16,8 +16,8 @@ use super::fields::{ReceivedFields, are_fields_of};
 use super::forward::forward_to_inner;
 use super::propagator::W3cPropagator;
 use super::tracer::{inside_tracer, is_inside_tracer, is_live, tracer_context};
-use crate::callsite_map::CallsiteMap;
 use crate::sync::OwnDispatch;
+use crate::sync::callsite_map::CallsiteMap;
 
 /// Wraps the OpenTelemetry layer, so that a span with a field `traceparent` continues
 /// that trace.

@@ -1,6 +1,6 @@
 //! What is pending of a series, and was flushed before.
 
-use crate::pending::{Pending, Place, SinkSet, SumIndex, Whose};
+use crate::pending::{BufferSlot, Pending, SinkSet, SumIndex, Whose};
 use crate::sync::Mutex;
 
 /// How often a level is read to see it at one moment. Threads that never rest could go on
@@ -12,7 +12,7 @@ const MOST_READINGS: usize = 100;
 /// Invariant: of two threads that flush one is done before the other begins: the later one
 /// may have to take back what the earlier one adds.
 pub(super) struct Buffered {
-    pub(super) place: Place,
+    pub(super) slot: BufferSlot,
     /// The sinks that flush. The others are called each time.
     pub(super) sinks: SinkSet,
     pub(super) by_all: bool,
@@ -21,9 +21,9 @@ pub(super) struct Buffered {
 }
 
 impl Buffered {
-    pub(super) fn new(place: Place, sinks: SinkSet, by_all: bool) -> Self {
+    pub(super) fn new(slot: BufferSlot, sinks: SinkSet, by_all: bool) -> Self {
         Self {
-            place,
+            slot,
             sinks,
             by_all,
             flushed: Mutex::default(),
@@ -33,9 +33,9 @@ impl Buffered {
     /// Calls with what is pending on all threads.
     pub(super) fn flush(&self, pending: &Pending, mut record: impl FnMut(f64)) {
         let mut flushed = self.flushed.lock();
-        match self.place {
-            Place::Histogram(at) => pending.drain(at, Whose::All, record),
-            Place::Counter { .. } | Place::UpDownCounter { .. } => {
+        match self.slot {
+            BufferSlot::Histogram(at) => pending.drain(at, Whose::All, record),
+            BufferSlot::Counter { .. } | BufferSlot::UpDownCounter { .. } => {
                 let sum = self.sum(pending);
                 let due = std::mem::replace(&mut *flushed, sum);
                 if let Some(due) = difference(sum, due) {
@@ -47,7 +47,7 @@ impl Buffered {
 
     /// Calls with what this thread has observed, unless another one is flushing.
     pub(super) fn make_room(&self, pending: &Pending, record: impl FnMut(f64)) {
-        if let Place::Histogram(at) = self.place
+        if let BufferSlot::Histogram(at) = self.slot
             && let Some(_flushed) = self.flushed.try_lock()
         {
             pending.drain(at, Whose::This, record);
@@ -57,19 +57,19 @@ impl Buffered {
     /// Whether a flush would bring anything.
     pub(super) fn holds_any(&self, pending: &Pending) -> bool {
         let flushed = self.flushed.lock();
-        match self.place {
-            Place::Histogram(at) => pending.holds(at),
-            Place::Counter { .. } | Place::UpDownCounter { .. } => {
+        match self.slot {
+            BufferSlot::Histogram(at) => pending.holds(at),
+            BufferSlot::Counter { .. } | BufferSlot::UpDownCounter { .. } => {
                 difference(self.sum(pending), *flushed).is_some()
             }
         }
     }
 
     fn sum(&self, pending: &Pending) -> f64 {
-        match self.place {
-            Place::Counter { added } => pending.sum(added),
-            Place::UpDownCounter { added, taken_back } => level(pending, added, taken_back),
-            Place::Histogram(_) => 0.0,
+        match self.slot {
+            BufferSlot::Counter { added } => pending.sum(added),
+            BufferSlot::UpDownCounter { added, taken_back } => level(pending, added, taken_back),
+            BufferSlot::Histogram(_) => 0.0,
         }
     }
 }

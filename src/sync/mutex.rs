@@ -1,4 +1,6 @@
 //! A mutex that a panic does not poison.
+//!
+//! Invariant: the thread that holds the lock reads and writes; the next one sees all of it.
 
 use std::sync::{self, MutexGuard, PoisonError, TryLockError};
 

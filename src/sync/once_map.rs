@@ -1,10 +1,14 @@
 //! An append-only hash map that is read without a lock.
+//!
+//! Invariant: any thread may read; only the thread that holds the lock of `len` writes. An
+//! entry is complete before its position is released into a table, and a larger table is
+//! complete before it is released as the current one; readers acquire both.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::sync::Mutex;
-use crate::sync::segmented::Segmented;
+use super::Mutex;
+use super::segmented::Segmented;
 
 const FIRST_TABLE: usize = 16;
 const GROWTH: usize = 2;
@@ -18,24 +22,24 @@ const TAG: u64 = !0 << 32;
 /// Keys and values that are inserted once, never changed and never removed.
 ///
 /// A reader takes no lock: plans and bindings live here, and a measurement looks up
-/// one of each. Only who inserts takes turns. Entries stand side by side, so that
+/// one of each. Only insertions take turns. Entries are neighbours, so that
 /// thousands of them stay near the processor, and have a position, by which they
 /// can be found again without their key.
 ///
-/// Invariant: every entry stands in the current table, of which a quarter is
-/// empty at least, so that a search ends.
+/// Every entry is in the current table, of which at least a quarter is empty, so that a
+/// search ends.
 pub(crate) struct OnceMap<K, V, const FIRST: usize, Align = CacheLine> {
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
-    /// So many have their place from the beginning.
-    entries: Segmented<Place<K, V, Align>, FIRST>,
+    /// The first so many share one allocation.
+    entries: Segmented<EntryCell<K, V, Align>, FIRST>,
     len: Mutex<u32>,
 }
 
 /// Open addressing: a slot holds half of a hash, and an entry's position plus one.
 type Table = Box<[AtomicU64]>;
 
-struct Place<K, V, Align> {
+struct EntryCell<K, V, Align> {
     entry: OnceLock<Entry<K, V>>,
     _align: [Align; 0],
 }
@@ -61,7 +65,7 @@ pub(crate) enum Inserted<'a, K, V> {
     NoRoom,
 }
 
-/// Where an entry stands in its map.
+/// Where an entry is in its map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position(u32);
 
@@ -76,7 +80,7 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
     }
 
     /// The entry under `hash` whose key satisfies `is_key`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn get(
         &self,
         hash: u64,
@@ -104,7 +108,7 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn at(&self, position: Position) -> Option<&Entry<K, V>> {
         self.entries.get(position.0)?.entry.get()
     }
@@ -153,8 +157,8 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
     fn push(&self, len: &mut u32, hash: u64, key: K, value: V) -> (Position, &Entry<K, V>) {
         let table = self.table_for_one_more_than(*len);
         let position = Position(*len);
-        let place = self.entries.get_or_grow(position.0);
-        let entry = place.entry.get_or_init(|| Entry { hash, key, value });
+        let cell = self.entries.get_or_grow(position.0);
+        let entry = cell.entry.get_or_init(|| Entry { hash, key, value });
         put(table, position, hash);
         *len += 1;
         (position, entry)
@@ -181,7 +185,7 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
     }
 }
 
-impl<K, V, Align> Default for Place<K, V, Align> {
+impl<K, V, Align> Default for EntryCell<K, V, Align> {
     fn default() -> Self {
         Self {
             entry: OnceLock::new(),
@@ -191,7 +195,7 @@ impl<K, V, Align> Default for Place<K, V, Align> {
 }
 
 impl Position {
-    /// Where nothing stands.
+    /// Where no entry is.
     pub(crate) const NONE: Self = Self(u32::MAX);
 
     /// For an atomic to keep.
@@ -205,7 +209,7 @@ impl Position {
     }
 }
 
-/// Only called by whoever holds the map's lock, with room for one more.
+/// Only called under the map's lock, with room for one more.
 fn put(table: &Table, position: Position, hash: u64) {
     let mut at = start(hash);
     loop {
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_one_hash_stay_apart() {
+    fn keys_with_one_hash_stay_separate() {
         let map = OnceMap::<_, _, 8>::new();
         for key in 0..20_u64 {
             map.insert(7, key, key);

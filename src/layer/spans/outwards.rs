@@ -1,6 +1,6 @@
-//! The spans around what is measured, and the labels that they give.
+//! The measured spans around an event or a span.
 //!
-//! Each span remembers the nearest measured span around it, once somebody asked: the
+//! Each span remembers the nearest measured span around it, once that was asked: the
 //! registry takes some fifty nanoseconds for each step outwards.
 
 use smallvec::SmallVec;
@@ -9,55 +9,12 @@ use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::open_span::{OpenSpan, Outer};
-use super::spans::Spans;
-use crate::labels::LabelBuf;
+use super::Spans;
+use super::open_span::OpenSpan;
+use super::outer::Outer;
 use crate::plan::Plan;
 
 impl Spans {
-    /// Adds the labels that an event has from its enclosing spans.
-    #[inline]
-    pub(super) fn inherit_into_event<S>(
-        &self,
-        plan: &Plan,
-        event: &Event<'_>,
-        ctx: &Context<'_, S>,
-        labels: &mut LabelBuf,
-    ) where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
-        if self.inherits() {
-            let innermost = self.innermost(event.parent(), event.is_contextual(), ctx);
-            self.inherit(plan, innermost, ctx, labels);
-        }
-    }
-
-    /// A span's own labels with those of the spans around it, if any span there gives some.
-    pub(super) fn with_inherited<S>(
-        &self,
-        plan: &Plan,
-        own: &LabelBuf,
-        outer: Outer,
-        ctx: &Context<'_, S>,
-    ) -> Option<LabelBuf>
-    where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
-        let Outer::Some(outer) = outer else {
-            return None;
-        };
-        let mut labels = None;
-        self.each_outwards(Some(outer), ctx, |open, around| {
-            if around.carried.is_empty() {
-                return true;
-            }
-            let labels = labels.get_or_insert_with(|| own.clone());
-            give(open, around, plan, labels);
-            plan.may_inherit_more(labels)
-        });
-        labels
-    }
-
     /// The measured span around one that opens, if labels are inherited.
     #[inline]
     pub(super) fn outer_of_new<S>(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Outer
@@ -101,26 +58,7 @@ impl Spans {
         !self.callsites.rules.inherited.is_empty()
     }
 
-    /// Walks outwards: what an inner span gives hides what an outer one would.
-    fn inherit<S>(
-        &self,
-        plan: &Plan,
-        innermost: Option<u64>,
-        ctx: &Context<'_, S>,
-        labels: &mut LabelBuf,
-    ) where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
-        self.each_outwards(innermost, ctx, |open, around| {
-            if around.carried.is_empty() {
-                return true;
-            }
-            give(open, around, plan, labels);
-            plan.may_inherit_more(labels)
-        });
-    }
-
-    fn each_outwards<S>(
+    pub(super) fn each_outwards<S>(
         &self,
         innermost: Option<u64>,
         ctx: &Context<'_, S>,
@@ -148,7 +86,7 @@ impl Spans {
     /// The innermost measured span around what happens in this parent, or else in the
     /// current span.
     #[inline]
-    fn innermost<S>(
+    pub(super) fn innermost<S>(
         &self,
         parent: Option<&Id>,
         is_contextual: bool,
@@ -161,7 +99,7 @@ impl Spans {
             None if is_contextual => ctx.current_span().id()?.into_u64(),
             parent => parent?.into_u64(),
         };
-        if self.table.is_open(id) {
+        if self.table.contains(id) {
             return Some(id);
         }
         match self.table.outer(id) {
@@ -186,19 +124,19 @@ impl Spans {
         found
     }
 
-    /// Asks the registry, and remembers the answer for every span on the way.
+    /// Asks the registry, and remembers the answer for every span that was passed.
     #[cold]
     fn nearest<'a, S>(&self, from: Option<SpanRef<'a, S>>) -> Option<u64>
     where
         S: Subscriber + LookupSpan<'a>,
     {
-        // Held until the answers are remembered: no other span takes their places before.
+        // Held until the answers are remembered: no other span takes their slots before.
         let mut passed: SmallVec<[SpanRef<'a, S>; 16]> = SmallVec::new();
         let mut found = None;
         let mut next = from;
         while let Some(span) = next {
             let id = span.id().into_u64();
-            if self.table.is_open(id) {
+            if self.table.contains(id) {
                 found = Some(id);
                 break;
             }
@@ -218,13 +156,4 @@ impl Spans {
         }
         found
     }
-}
-
-/// What a span gives to what is measured inside it.
-fn give(open: &OpenSpan, around: &Plan, plan: &Plan, labels: &mut LabelBuf) {
-    open.with_labels(around, |stored| {
-        for (from, position) in &around.carried {
-            plan.inherit(*position, stored, *from, labels);
-        }
-    });
 }

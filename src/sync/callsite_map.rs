@@ -1,8 +1,11 @@
-//! What is known of callsites, by their metadata.
+//! A map by callsite that is read without a lock.
+//!
+//! Invariant: a callsite's value is set once and stays; any thread may read and may insert,
+//! as in the [`OnceMap`] that it is.
 
 use tracing_core::Metadata;
 
-use crate::sync::once_map::{Entry, OnceMap, Position};
+use super::once_map::{Entry, OnceMap, Position};
 
 /// One value for each callsite, made when it is first asked for.
 ///
@@ -14,9 +17,9 @@ impl<V> CallsiteMap<V> {
         Self(OnceMap::new())
     }
 
-    /// The value of a callsite, and where it stands. Two threads may both make one: the
+    /// The value of a callsite, and its position. Two threads may both make one: the
     /// first stays.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn get_or_insert_with(
         &self,
         metadata: &'static Metadata<'static>,
@@ -28,7 +31,7 @@ impl<V> CallsiteMap<V> {
         (position, &entry.value)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn at(&self, position: Position) -> Option<&V> {
         Some(&self.0.at(position)?.value)
     }
@@ -49,8 +52,8 @@ impl<V> CallsiteMap<V> {
     }
 }
 
-/// Nobody chooses addresses, so their hash needs no seed: it spreads the bits that
-/// tell them apart over all others (Fibonacci hashing).
+/// No input chooses addresses, so their hash needs no seed: it spreads the bits in which
+/// they differ over all bits (Fibonacci hashing).
 #[inline]
 fn identity(metadata: &Metadata<'_>) -> (u64, usize) {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -1,13 +1,13 @@
-//! Where a span stands in `tracing-subscriber`'s registry, read from its id.
+//! The parts of a span's id: where `tracing-subscriber`'s registry keeps the span.
 //!
 //! The registry keeps spans in a `sharded_slab::Pool`, and a span's id is its key there
 //! plus one. From the lowest bit a key holds the index among the spans of the thread that
-//! opened it, that thread's number, and a generation that tells the spans apart that stood
-//! there one after the other. Indices are dense: they stay below the most spans that the
+//! opened it, that thread's number, and a generation that distinguishes the spans that had
+//! that index one after the other. Indices are dense: they stay below the most spans that the
 //! thread ever had open at once.
 //!
-//! Ids of another registry are taken apart in the same way. The parts are always those of
-//! one id only, but they need not be dense.
+//! Ids of another registry are split in the same way. The parts are always those of one id
+//! only, but they need not be dense.
 
 /// The index has a bit for each page of a thread, and those of a first page of 32.
 const INDEX_BITS: u32 = usize::BITS / 2 + 6;
@@ -24,7 +24,7 @@ pub(crate) struct RegistryId {
 }
 
 impl RegistryId {
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn of(id: u64) -> Self {
         let key = id.wrapping_sub(1);
         Self {
@@ -56,26 +56,26 @@ mod tests {
     /// Pins the layout: a release of the registry with another one fails here.
     #[test]
     fn the_registrys_ids_hold_index_thread_and_generation() {
-        let place = |span: &tracing::Span| RegistryId::of(span.id().unwrap().into_u64());
+        let parts = |span: &tracing::Span| RegistryId::of(span.id().unwrap().into_u64());
         // Without a layer the registry keeps spans that have closed.
         let registry = Registry::default().with(Identity::new());
         tracing::subscriber::with_default(registry, || {
             let first = tracing::info_span!("first");
-            let at = place(&first);
+            let at = parts(&first);
             assert_eq!((at.index, at.generation), (0, 0));
-            let others: Vec<_> = (0..1000).map(|_| tracing::info_span!("other")).collect();
-            for (index, other) in (1..).zip(&others) {
+            let more: Vec<_> = (0..1000).map(|_| tracing::info_span!("more")).collect();
+            for (index, span) in (1..).zip(&more) {
                 let expected = RegistryId { index, ..at };
-                assert_eq!(place(other), expected);
+                assert_eq!(parts(span), expected);
             }
             drop(first);
-            let again = place(&tracing::info_span!("again"));
+            let again = parts(&tracing::info_span!("again"));
             assert_eq!((again.index, again.thread), (0, at.thread));
             assert_eq!(again.generation, 1);
             let elsewhere = tracing::dispatcher::get_default(Clone::clone);
             let elsewhere = std::thread::spawn(move || {
                 tracing::dispatcher::with_default(&elsewhere, || {
-                    place(&tracing::info_span!("elsewhere"))
+                    parts(&tracing::info_span!("elsewhere"))
                 })
             });
             let elsewhere = elsewhere.join().unwrap();
