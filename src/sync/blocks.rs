@@ -2,7 +2,7 @@
 //!
 //! Invariant: a block never moves or goes once it is there. Any thread may read and may
 //! allocate; `OnceLock` shows a block to others after all its slots are made, and one
-//! thread's block wins.
+//! thread's block wins. What is in a slot is the slot's own business.
 
 use std::sync::OnceLock;
 
@@ -11,24 +11,46 @@ use super::segmented::Segmented;
 /// Slots that never move, of which only the blocks that are asked for are allocated.
 ///
 /// A thread that needs one slot of many takes one block, where [`Segmented`] would
-/// allocate as many slots as there are before it.
+/// allocate as many slots as there are before it. Nor is much allocated at once.
 pub(crate) struct Blocks<T, const SIZE: usize> {
-    blocks: Segmented<OnceLock<Box<[T; SIZE]>>, 16>,
+    /// One look away, because most slots that are ever used are in it.
+    first: OnceLock<Block<T, SIZE>>,
+    /// The first has no slots here.
+    blocks: Segmented<OnceLock<Block<T, SIZE>>, 16>,
 }
 
-impl<T: Default, const SIZE: usize> Blocks<T, SIZE> {
+type Block<T, const SIZE: usize> = Box<[T; SIZE]>;
+
+impl<T, const SIZE: usize> Blocks<T, SIZE> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            first: OnceLock::new(),
+            blocks: Segmented::new(),
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         let (block, at) = Self::locate(index);
+        if block == 0 {
+            return Some(&self.first.get()?[at]);
+        }
         Some(&self.blocks.get(block)?.get()?[at])
     }
 
     /// Allocates the block of this slot if it is not there.
     #[cold]
-    pub(crate) fn get_or_grow(&self, index: u32) -> &T {
+    pub(crate) fn get_or_grow(&self, index: u32) -> &T
+    where
+        T: Default,
+    {
         let (block, at) = Self::locate(index);
         let new = || Box::new(std::array::from_fn(|_| T::default()));
-        &self.blocks.get_or_grow(block).get_or_init(new)[at]
+        let block = match block {
+            0 => &self.first,
+            block => self.blocks.get_or_grow(block),
+        };
+        &block.get_or_init(new)[at]
     }
 
     #[inline]
@@ -40,9 +62,7 @@ impl<T: Default, const SIZE: usize> Blocks<T, SIZE> {
 
 impl<T, const SIZE: usize> Default for Blocks<T, SIZE> {
     fn default() -> Self {
-        Self {
-            blocks: Segmented::new(),
-        }
+        Self::new()
     }
 }
 

@@ -1,14 +1,14 @@
 //! An append-only hash map that is read without a lock.
 //!
 //! Invariant: any thread may read; only the thread that holds the lock of `len` writes. An
-//! entry is complete before its position is released into a table, and a larger table is
-//! complete before it is released as the current one; readers acquire both.
+//! entry is complete before its cell shows it or its position is released into a table, and
+//! a larger table is complete before it is released as the current one; readers acquire all.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::Mutex;
-use super::segmented::Segmented;
+use super::blocks::Blocks;
 
 const FIRST_TABLE: usize = 16;
 const GROWTH: usize = 2;
@@ -26,14 +26,20 @@ const TAG: u64 = !0 << 32;
 /// thousands of them stay near the processor, and have a position, by which they
 /// can be found again without their key.
 ///
-/// Every entry is in the current table, of which at least a quarter is empty, so that a
-/// search ends.
-pub(crate) struct OnceMap<K, V, const FIRST: usize, Align = CacheLine> {
+/// Where a map is small no table is looked at: the first entry whose hash has these low bits
+/// is in the cell of that number. Every other one is in the current table, of which at least a
+/// quarter is empty, so that a search ends.
+pub(crate) struct OnceMap<K, V, const DIRECT: usize, Align = CacheLine> {
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
-    /// The first so many share one allocation.
-    entries: Segmented<EntryCell<K, V, Align>, FIRST>,
-    len: Mutex<u32>,
+    entries: Blocks<EntryCell<K, V, Align>, DIRECT>,
+    len: Mutex<Len>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Len {
+    all: usize,
+    in_table: u32,
 }
 
 /// Open addressing: a slot holds half of a hash, and an entry's position plus one.
@@ -69,13 +75,17 @@ pub(crate) enum Inserted<'a, K, V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position(u32);
 
-impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
+impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
     pub(crate) const fn new() -> Self {
+        assert!(DIRECT.is_power_of_two());
         Self {
             tables: [const { OnceLock::new() }; TABLES],
             current: AtomicUsize::new(0),
-            entries: Segmented::new(),
-            len: Mutex::new(0),
+            entries: Blocks::new(),
+            len: Mutex::new(Len {
+                all: 0,
+                in_table: 0,
+            }),
         }
     }
 
@@ -86,6 +96,16 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
         hash: u64,
         is_key: impl Fn(&K) -> bool,
     ) -> Option<(Position, &Entry<K, V>)> {
+        let position = direct::<DIRECT>(hash);
+        let entry = self.at(position)?;
+        if entry.hash == hash && is_key(&entry.key) {
+            return Some((position, entry));
+        }
+        self.search(hash, is_key)
+    }
+
+    #[inline]
+    fn search(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<(Position, &Entry<K, V>)> {
         let current = self.current.load(Ordering::Acquire);
         let table = self.tables.get(current)?.get()?;
         let mut at = start(hash);
@@ -137,7 +157,7 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
         if let Some((_, entry)) = self.get(hash, is_key) {
             return Inserted::Before(entry);
         }
-        if *len as usize >= most {
+        if len.all >= most {
             return Inserted::NoRoom;
         }
         let (key, value) = make();
@@ -145,23 +165,35 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        *self.len.lock() as usize
+        self.len.lock().all
     }
 
-    /// Those that are there now, in the order in which they came.
+    /// Those that are there now, in no order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<K, V>> {
         let len = *self.len.lock();
-        (0..len).filter_map(|position| self.at(Position(position)))
+        let direct = (0..DIRECT as u32).map(Position);
+        let in_table = (0..len.in_table).map(in_table::<DIRECT>);
+        direct.chain(in_table).filter_map(|at| self.at(at))
     }
 
-    fn push(&self, len: &mut u32, hash: u64, key: K, value: V) -> (Position, &Entry<K, V>) {
-        let table = self.table_for_one_more_than(*len);
-        let position = Position(*len);
-        let cell = self.entries.get_or_grow(position.0);
-        let entry = cell.entry.get_or_init(|| Entry { hash, key, value });
+    fn push(&self, len: &mut Len, hash: u64, key: K, value: V) -> (Position, &Entry<K, V>) {
+        let entry = Entry { hash, key, value };
+        let direct = direct::<DIRECT>(hash);
+        len.all += 1;
+        if self.at(direct).is_none() {
+            return (direct, self.fill(direct, entry));
+        }
+        let table = self.table_for_one_more_than(len.in_table);
+        let position = in_table::<DIRECT>(len.in_table);
+        let entry = self.fill(position, entry);
         put(table, position, hash);
-        *len += 1;
+        len.in_table += 1;
         (position, entry)
+    }
+
+    fn fill(&self, position: Position, entry: Entry<K, V>) -> &Entry<K, V> {
+        let cell = self.entries.get_or_grow(position.0);
+        cell.entry.get_or_init(|| entry)
     }
 
     /// The current table, or a larger one that becomes it.
@@ -173,7 +205,7 @@ impl<K, V, const FIRST: usize, Align> OnceMap<K, V, FIRST, Align> {
         }
         let larger = self.tables[current + 1].get_or_init(|| {
             let larger = empty_table(GROWTH * table.len());
-            for position in (0..len).map(Position) {
+            for position in (0..len).map(in_table::<DIRECT>) {
                 if let Some(entry) = self.at(position) {
                     put(&larger, position, entry.hash);
                 }
@@ -226,6 +258,23 @@ fn empty_table(size: usize) -> Table {
     (0..size).map(|_| AtomicU64::new(EMPTY)).collect()
 }
 
+#[inline]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a map has few of these cells"
+)]
+const fn direct<const DIRECT: usize>(hash: u64) -> Position {
+    Position((start(hash) & (DIRECT - 1)) as u32)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a map has few direct cells"
+)]
+const fn in_table<const DIRECT: usize>(nth: u32) -> Position {
+    Position(DIRECT as u32 + nth)
+}
+
 #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
 const fn position(slot: u64) -> Position {
     Position((slot as u32).wrapping_sub(1))
@@ -259,12 +308,15 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_in_their_order() {
+    fn every_entry_comes_once() {
         let map = OnceMap::<_, _, 8>::new();
         for key in 0..100_u64 {
             map.insert(spread(key), key, ());
         }
-        assert!(map.entries().map(|entry| entry.key).eq(0..100));
+        let mut keys: Vec<u64> = map.entries().map(|entry| entry.key).collect();
+        keys.sort_unstable();
+        assert!(keys.into_iter().eq(0..100));
+        assert_eq!(map.len(), 100);
     }
 
     #[test]

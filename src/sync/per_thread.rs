@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::Mutex;
-use super::segmented::Segmented;
+use super::blocks::Blocks;
 
 thread_local! {
     /// Whose slot this thread has looked up last, and which it is. Without a destructor,
@@ -25,7 +25,7 @@ const NONE: (u64, u32) = (0, 0);
 pub(crate) struct PerThread<T> {
     /// Never that of another one, not even later.
     id: u64,
-    values: Segmented<T, 4>,
+    values: Blocks<T, 8>,
     slots: Arc<Mutex<Slots>>,
 }
 
@@ -87,7 +87,7 @@ impl<T> Default for PerThread<T> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            values: Segmented::new(),
+            values: Blocks::new(),
             slots: Arc::default(),
         }
     }
