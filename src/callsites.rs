@@ -175,6 +175,7 @@ impl Callsites {
             .locate(&mut recorded.labels)
             .map(|(_, binding)| binding);
         plan.measure(&recorded, binding, recorded.labels.key());
+        recorded.end();
     }
 
     #[inline(always)]

@@ -67,6 +67,14 @@ impl LabelBuf {
         }
     }
 
+    /// Drops it, without a call where nothing was allocated.
+    #[inline(always)]
+    pub(crate) fn end(self) {
+        if self.spilled.capacity() > 0 {
+            drop_spilled(self.spilled);
+        }
+    }
+
     #[inline]
     pub(crate) fn as_words(&self) -> &[u64] {
         self.inline.get(..self.len).unwrap_or(&self.spilled)
@@ -317,6 +325,12 @@ impl LabelBuf {
             self.len -= end - start;
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_spilled(spilled: Vec<u64>) {
+    drop(spilled);
 }
 
 fn first_slot(stored: Option<&&[u64]>, newer: Option<&&[u64]>) -> Option<u8> {

@@ -45,6 +45,16 @@ impl<'p> Recorded<'p> {
         }
     }
 
+    /// Drops it, without a look for what is rarely there.
+    #[inline(always)]
+    pub(crate) fn end(self) {
+        let Self { labels, rare, .. } = self;
+        labels.end();
+        if let Some(rare) = rare {
+            drop_rare(rare);
+        }
+    }
+
     /// Whether there is nothing to measure now, nor to say.
     pub(crate) fn is_silent(&self) -> bool {
         self.samples.is_empty() && self.rare.as_ref().is_none_or(|rare| rare.is_silent())
@@ -155,6 +165,12 @@ impl<'p> Recorded<'p> {
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_rare(rare: Box<Rare>) {
+    drop(rare);
 }
 
 impl Mark {

@@ -29,12 +29,17 @@ impl<T, const SIZE: usize> Blocks<T, SIZE> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        let (block, at) = Self::locate(index);
-        if block == 0 {
-            return Some(&self.first.get()?[at]);
+        if (index as usize) < SIZE {
+            return Some(&self.first.get()?[index as usize]);
         }
+        self.get_beyond_first(index)
+    }
+
+    #[inline]
+    fn get_beyond_first(&self, index: u32) -> Option<&T> {
+        let (block, at) = Self::locate(index);
         Some(&self.blocks.get(block)?.get()?[at])
     }
 

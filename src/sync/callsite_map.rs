@@ -19,7 +19,7 @@ impl<V> CallsiteMap<V> {
 
     /// The value of a callsite, and its position. Two threads may both make one: the
     /// first stays.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_or_insert_with(
         &self,
         metadata: &'static Metadata<'static>,

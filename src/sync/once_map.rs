@@ -90,7 +90,7 @@ impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
     }
 
     /// The entry under `hash` whose key satisfies `is_key`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(
         &self,
         hash: u64,
@@ -104,7 +104,7 @@ impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
         self.search(hash, is_key)
     }
 
-    #[inline]
+    #[inline(never)]
     fn search(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<(Position, &Entry<K, V>)> {
         let current = self.current.load(Ordering::Acquire);
         let table = self.tables.get(current)?.get()?;
@@ -128,7 +128,7 @@ impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(&self, position: Position) -> Option<&Entry<K, V>> {
         self.entries.get(position.0)?.entry.get()
     }

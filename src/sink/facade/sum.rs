@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A counter up to this is passed on as it is. Only a sum of larger ones could
-/// exceed 64 bits, or of fractions become a whole.
-const SMALL: f64 = 4_294_967_296.0;
+use crate::value::Amount;
+
 /// What a counter stops at, far below where 64 bits would wrap around.
 const MAX_SUM: f64 = 9_223_372_036_854_775_808.0;
 /// Ten times 0.1 is 1, although the sum of the floats is a little less.
@@ -26,7 +25,9 @@ impl Sum {
     /// Whether a counter's amount has to be summed up, before its whole part is passed on.
     #[inline]
     pub(super) fn is_needed_for(amount: f64) -> bool {
-        amount > SMALL || amount.fract() != 0.0
+        // Only a sum of large amounts exceeds 64 bits, and only one of fractions grows by
+        // another whole than they do.
+        Amount::from(amount).as_whole().is_none()
     }
 
     pub(super) fn get(&self) -> f64 {
