@@ -175,6 +175,7 @@ fn what_is_noted_of_an_id_is_known_until_the_id_goes() {
         assert_eq!(remove(&table, *id), None);
         assert_eq!(note(&table, *id), None);
         insert(&table, *id);
+        assert_eq!(note(&table, *id), Some(0));
         table.note(*id, |slot: &Noted| slot.set_note(5));
         assert_eq!(note(&table, *id), Some(5));
         assert_eq!(value(&table, *id), Some(*id));
