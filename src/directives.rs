@@ -1,5 +1,7 @@
 //! What all directives have of the grammar of `RUST_LOG`.
 
+pub(crate) const NO_TARGET: &str = "its target is no path of a module";
+
 /// The directives of a list.
 pub(crate) fn each(directives: &str) -> impl Iterator<Item = &str> {
     let trimmed = directives.split(',').map(str::trim);
@@ -13,5 +15,3 @@ pub(crate) fn check_target(target: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
-
-pub(crate) const NO_TARGET: &str = "its target is no path of a module";

@@ -18,7 +18,7 @@ pub(crate) use units::likely_units;
 pub(crate) use units::word_for_unit;
 use units::words_for_unit;
 
-/// How the lines of a histogram end, behind an underscore.
+/// How the lines of a histogram end, after an underscore.
 pub(crate) const HISTOGRAM_LINES: [&str; 3] = ["bucket", "sum", "count"];
 
 /// The name of a metric on a scrape.

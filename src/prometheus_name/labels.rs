@@ -41,6 +41,7 @@ impl Unusable {
     }
 }
 
+/// Refuses a key under which no label can be on a scrape.
 pub(crate) fn check_label(key: &str) -> Result<(), Unusable> {
     match of_label(key).as_deref() {
         _ if key.starts_with("__") => Err(Unusable::Reserved),
