@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
-use tracing_core::{Event, LevelFilter, Metadata};
+use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::filter::Targets;
 
 use crate::catalog::Catalog;
 use crate::convention::{Convention, FieldConvention, Recipe};
-use crate::labels::LabelBuf;
 use crate::plan::{LabelRules, Plan, SourceLocation, compile};
 use crate::problem::Reason;
 use crate::sync::Mutex;
@@ -158,24 +157,6 @@ impl Callsites {
             let problems = self.catalog.problems();
             problems.list(reason, metric, location, detail).add_one();
         }
-    }
-
-    /// Measures an event. `inherit` adds the labels of the enclosing spans.
-    #[inline]
-    pub(crate) fn event(
-        &self,
-        plan: &Plan,
-        event: &Event<'_>,
-        inherit: impl FnOnce(&mut LabelBuf),
-    ) {
-        let mut recorded = plan.nothing_recorded();
-        event.record(&mut recorded);
-        inherit(&mut recorded.labels);
-        let binding = plan
-            .locate(&mut recorded.labels)
-            .map(|(_, binding)| binding);
-        plan.measure(&recorded, binding, recorded.labels.key());
-        recorded.end();
     }
 
     #[inline(always)]

@@ -134,7 +134,7 @@ where
         if let Some(place) = plan.fails {
             self.spans.fail_span_of(event, place, &ctx);
         }
-        self.callsites.event(plan, event, |labels| {
+        plan.measure_event(event, |labels| {
             self.spans.inherit_into_event(plan, event, &ctx, labels);
         });
     }

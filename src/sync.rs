@@ -7,6 +7,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod callsite_map;
+#[cfg(feature = "propagation")]
 pub(crate) mod id_counts;
 pub(crate) mod id_table;
 mod mutex;

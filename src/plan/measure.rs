@@ -3,14 +3,28 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tracing_core::Event;
+
 use super::binding::{Binding, End};
 use super::{Plan, Recorded};
 use crate::convention::Reading;
-use crate::labels::LabelKey;
+use crate::labels::{LabelBuf, LabelKey};
 use crate::series::Series;
 use crate::value::Amount;
 
 impl Plan {
+    /// Measures an event. `inherit` adds the labels of the spans around it.
+    #[inline]
+    pub(crate) fn measure_event(&self, event: &Event<'_>, inherit: impl FnOnce(&mut LabelBuf)) {
+        let mut recorded = self.nothing_recorded();
+        event.record(&mut recorded);
+        inherit(&mut recorded.labels);
+        let binding = self.locate(&mut recorded.labels);
+        let binding = binding.map(|(_, binding)| binding);
+        self.measure(&recorded, binding, recorded.labels.key());
+        recorded.end();
+    }
+
     /// Records all samples, under labels that may be more than were recorded.
     #[inline(always)]
     pub(crate) fn measure(

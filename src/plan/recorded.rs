@@ -100,7 +100,7 @@ impl<'p> Recorded<'p> {
             Some(FieldRole::Label(slot)) => self.labels.set(*slot, &value, plan.label_limit),
             Some(FieldRole::Measure(measure, takes)) => self.sample(*measure, *takes, &value),
             Some(FieldRole::Several(at)) => {
-                self.visit_several(&plan.several[usize::from(*at)], &value)
+                self.visit_several(&plan.several[usize::from(*at)], &value);
             }
             Some(FieldRole::Nothing) | None => {}
         }

@@ -171,7 +171,7 @@ impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
     /// Those that are there now, in no order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<K, V>> {
         let len = *self.len.lock();
-        let direct = (0..DIRECT as u32).map(Position);
+        let direct = (0..cells::<DIRECT>()).map(Position);
         let in_table = (0..len.in_table).map(in_table::<DIRECT>);
         direct.chain(in_table).filter_map(|at| self.at(at))
     }
@@ -258,26 +258,34 @@ fn empty_table(size: usize) -> Table {
     (0..size).map(|_| AtomicU64::new(EMPTY)).collect()
 }
 
-#[inline]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "a map has few of these cells"
-)]
+/// The direct cell of a hash.
+#[inline(always)]
 const fn direct<const DIRECT: usize>(hash: u64) -> Position {
-    Position((start(hash) & (DIRECT - 1)) as u32)
+    Position(low_bits(hash) & (cells::<DIRECT>() - 1))
 }
 
+/// The position of the nth entry that is in the table.
+const fn in_table<const DIRECT: usize>(nth: u32) -> Position {
+    Position(cells::<DIRECT>() + nth)
+}
+
+#[inline(always)]
 #[allow(
     clippy::cast_possible_truncation,
     reason = "a map has few direct cells"
 )]
-const fn in_table<const DIRECT: usize>(nth: u32) -> Position {
-    Position(DIRECT as u32 + nth)
+const fn cells<const DIRECT: usize>() -> u32 {
+    DIRECT as u32
 }
 
+#[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+const fn low_bits(of: u64) -> u32 {
+    of as u32
+}
+
 const fn position(slot: u64) -> Position {
-    Position((slot as u32).wrapping_sub(1))
+    Position(low_bits(slot).wrapping_sub(1))
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "to be masked")]
