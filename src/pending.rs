@@ -23,7 +23,7 @@ use buffer_slot::BufferSlots;
 pub(crate) use buffer_slot::{BufferSlot, SamplesIndex, SumIndex};
 pub use flusher::Flusher;
 pub(crate) use sink_set::SinkSet;
-use thread_buffer::ThreadBuffer;
+pub(crate) use thread_buffer::ThreadBuffer;
 
 /// The measurements of a layer that sinks have not seen yet.
 pub(crate) struct Pending {
@@ -110,10 +110,21 @@ impl Pending {
         Some(slot)
     }
 
-    /// Whether the value is pending on this thread now.
+    /// What is pending on this thread, if it has measured something that is.
     #[inline(always)]
-    pub(crate) fn add(&self, slot: BufferSlot, amount: Amount) -> bool {
-        match self.buffers.mine() {
+    pub(crate) fn mine(&self) -> Option<&ThreadBuffer> {
+        self.buffers.mine()
+    }
+
+    /// Adds to this thread's buffer. Whether the value is pending there now.
+    #[inline(always)]
+    pub(crate) fn add(
+        &self,
+        mine: Option<&ThreadBuffer>,
+        slot: BufferSlot,
+        amount: Amount,
+    ) -> bool {
+        match mine {
             Some(buffer) => buffer.add(slot, amount),
             None => self.add_first(slot, amount),
         }

@@ -66,7 +66,8 @@ impl Series {
             self.record_now(value, |_| true);
             return self.warm_up();
         };
-        if !self.pending().add(buffered.slot, value.into()) {
+        let pending = self.pending();
+        if !pending.add(pending.mine(), buffered.slot, value.into()) {
             buffered.make_room(self.pending(), |value| self.record_flushed(buffered, value));
             self.record_now(value, |_| true);
             self.note_collection();

@@ -11,7 +11,7 @@ const CAPACITY: usize = 32;
 
 /// What is pending of one thread.
 #[derive(Default)]
-pub(super) struct ThreadBuffer {
+pub(crate) struct ThreadBuffer {
     sums: Blocks<Line, LINES>,
     samples: Blocks<Ring<CAPACITY>, 1>,
 }

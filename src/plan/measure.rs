@@ -9,6 +9,7 @@ use super::binding::{Binding, End};
 use super::{Plan, Recorded};
 use crate::convention::Reading;
 use crate::labels::{LabelBuf, LabelKey};
+use crate::pending::ThreadBuffer;
 use crate::series::Series;
 use crate::value::Amount;
 
@@ -36,66 +37,46 @@ impl Plan {
         if let Some(rare) = &recorded.rare {
             self.take_rare(rare);
         }
+        let to = self.destination(binding, key);
         for (measure, amount) in recorded.samples.iter() {
-            self.add(measure, amount, binding, key);
+            to.add(measure, amount);
         }
         if let Some(rare) = &recorded.rare {
             for (measure, amount) in &rare.samples {
-                self.add(*measure, *amount, binding, key);
+                to.add(*measure, *amount);
             }
         }
-        self.add_each(&self.moments.happened, Amount::ONE, binding, key);
+        to.add_each(&self.moments.happened, Amount::ONE);
     }
 
+    /// A plan with a conflict has no binding here: each of its measures is admitted anew.
     #[inline(always)]
-    pub(super) fn add_each(
-        &self,
-        measures: &[u8],
-        amount: Amount,
-        binding: Option<&Binding>,
-        key: LabelKey<'_>,
-    ) {
+    pub(super) fn destination<'a>(
+        &'a self,
+        binding: Option<&'a Binding>,
+        key: LabelKey<'a>,
+    ) -> Destination<'a> {
+        let has_conflict = self.has_conflict.load(Ordering::Relaxed);
+        Destination {
+            binding: binding.filter(|_| !has_conflict),
+            key,
+            plan: self,
+            buffer: self.pending.mine(),
+        }
+    }
+
+    /// Adds to the series that a binding leads to, whatever was in conflict since.
+    #[inline(always)]
+    pub(super) fn add_bound(&self, measures: &[u8], amount: Amount, binding: &Binding) {
+        let to = Destination {
+            binding: Some(binding),
+            key: binding.label_key(),
+            plan: self,
+            buffer: self.pending.mine(),
+        };
         for measure in measures {
-            self.add(*measure, amount, binding, key);
+            to.add_on(binding, *measure, amount);
         }
-    }
-
-    #[inline(always)]
-    pub(super) fn add(
-        &self,
-        measure: u8,
-        amount: Amount,
-        binding: Option<&Binding>,
-        key: LabelKey<'_>,
-    ) {
-        if let Some(binding) = binding
-            && !self.has_conflict.load(Ordering::Relaxed)
-            && self.add_on(binding, measure, amount)
-        {
-            return;
-        }
-        // Slower, and right for each measure of a plan that has a conflict, too.
-        self.add_to_admitted(measure, amount.to_f64(), key);
-    }
-
-    /// Whether the binding leads to a series of this measure, or to none.
-    #[inline(always)]
-    pub(super) fn add_on(&self, binding: &Binding, measure: u8, amount: Amount) -> bool {
-        let Some(end) = binding.end(measure) else {
-            return false;
-        };
-        if let Some(slot) = end.buffer_slot.get()
-            && self.pending.add(*slot, amount)
-        {
-            return true;
-        }
-        let Some(series) = end.series.get() else {
-            return false;
-        };
-        if let Some(series) = series {
-            self.add_to_series(series, end, measure, amount.to_f64());
-        }
-        true
     }
 
     #[inline(never)]
@@ -107,6 +88,57 @@ impl Plan {
         {
             let _ = end.buffer_slot.set(slot);
         }
+    }
+}
+
+/// Where the measurements of one event, or of one moment of a span, go.
+#[derive(Clone, Copy)]
+pub(super) struct Destination<'a> {
+    binding: Option<&'a Binding>,
+    key: LabelKey<'a>,
+    plan: &'a Plan,
+    /// This thread's.
+    buffer: Option<&'a ThreadBuffer>,
+}
+
+impl Destination<'_> {
+    #[inline(always)]
+    pub(super) fn add_each(&self, measures: &[u8], amount: Amount) {
+        for measure in measures {
+            self.add(*measure, amount);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&self, measure: u8, amount: Amount) {
+        if let Some(binding) = self.binding
+            && self.add_on(binding, measure, amount)
+        {
+            return;
+        }
+        let value = amount.to_f64();
+        self.plan.add_to_admitted(measure, value, self.key);
+    }
+
+    /// Whether the binding leads to a series of this measure, or to none.
+    #[inline(always)]
+    fn add_on(&self, binding: &Binding, measure: u8, amount: Amount) -> bool {
+        let Some(end) = binding.end(measure) else {
+            return false;
+        };
+        if let Some(slot) = end.buffer_slot.get()
+            && self.plan.pending.add(self.buffer, *slot, amount)
+        {
+            return true;
+        }
+        let Some(series) = end.series.get() else {
+            return false;
+        };
+        if let Some(series) = series {
+            let value = amount.to_f64();
+            self.plan.add_to_series(series, end, measure, value);
+        }
+        true
     }
 }
 

@@ -32,8 +32,9 @@ impl Plan {
         if let Some((position, binding)) = binding
             && self.moments.in_flight.iter().all(|m| binding.is_known(*m))
         {
-            self.add_each(&self.moments.opened, Amount::ONE, Some(binding), key);
-            self.add_in_flight(binding, Amount::ONE);
+            let to = self.destination(Some(binding), key);
+            to.add_each(&self.moments.opened, Amount::ONE);
+            self.add_bound(&self.moments.in_flight, Amount::ONE, binding);
             return InFlight::On(position);
         }
         self.measure_first_opened(key)
@@ -41,7 +42,8 @@ impl Plan {
 
     #[cold]
     fn measure_first_opened(&self, key: LabelKey<'_>) -> InFlight {
-        self.add_each(&self.moments.opened, Amount::ONE, None, key);
+        let to = self.destination(None, key);
+        to.add_each(&self.moments.opened, Amount::ONE);
         if self.moments.in_flight.is_empty() {
             // For labels that come late: they move the span from binding to binding.
             self.bindings.insert_within(self.most_bindings, key);
@@ -63,7 +65,7 @@ impl Plan {
     /// Takes back what a span had in flight on a binding.
     #[inline(always)]
     pub(crate) fn take_back(&self, binding: &Binding) {
-        self.add_in_flight(binding, Amount::MINUS_ONE);
+        self.add_bound(&self.moments.in_flight, Amount::MINUS_ONE, binding);
     }
 
     /// What a span has in flight on a binding.
@@ -142,25 +144,20 @@ impl Plan {
 
     #[inline(always)]
     fn measure_late(&self, binding: Option<&Binding>, key: LabelKey<'_>, seconds: f64) {
-        self.add_each(&self.moments.closed, Amount::ONE, binding, key);
-        self.add_each(&self.moments.duration, seconds.into(), binding, key);
+        let to = self.destination(binding, key);
+        to.add_each(&self.moments.closed, Amount::ONE);
+        to.add_each(&self.moments.duration, seconds.into());
     }
 
     #[cold]
     fn measure_held(&self, held: &[(u8, f64)], binding: Option<&Binding>, key: LabelKey<'_>) {
+        let to = self.destination(binding, key);
         for (measure, default) in &self.moments.held {
             let mut last = held.iter().rev();
             let recorded = last.find(|(of, _)| of == measure).map(|(_, value)| *value);
             if let Some(value) = recorded.or(*default) {
-                self.add(*measure, value.into(), binding, key);
+                to.add(*measure, value.into());
             }
-        }
-    }
-
-    #[inline(always)]
-    fn add_in_flight(&self, binding: &Binding, amount: Amount) {
-        for measure in &self.moments.in_flight {
-            self.add_on(binding, *measure, amount);
         }
     }
 }
