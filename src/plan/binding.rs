@@ -156,9 +156,5 @@ impl Binding {
 /// them, on some processors a hundred nanoseconds where there is nothing to compare.
 #[inline(always)]
 fn is_same(known: &[u64], wanted: &[u64]) -> bool {
-    // Without a loop for two labels of one word each.
-    if let ([k0, k1, k2, k3], [w0, w1, w2, w3]) = (known, wanted) {
-        return k0 == w0 && k1 == w1 && k2 == w2 && k3 == w3;
-    }
     known.len() == wanted.len() && known.iter().zip(wanted).all(|(a, b)| a == b)
 }

@@ -37,6 +37,10 @@ impl Plan {
         if let Some(rare) = &recorded.rare {
             self.take_rare(rare);
         }
+        // As at most spans: nothing is looked up for it.
+        if recorded.samples.is_empty() && self.moments.happened.is_empty() {
+            return;
+        }
         let to = self.destination(binding, key);
         for (measure, amount) in recorded.samples.iter() {
             to.add(measure, amount);
@@ -56,9 +60,12 @@ impl Plan {
         binding: Option<&'a Binding>,
         key: LabelKey<'a>,
     ) -> Destination<'a> {
-        let has_conflict = self.has_conflict.load(Ordering::Relaxed);
+        let binding = match binding {
+            Some(binding) if !self.has_conflict.load(Ordering::Relaxed) => Some(binding),
+            _ => None,
+        };
         Destination {
-            binding: binding.filter(|_| !has_conflict),
+            binding,
             key,
             plan: self,
             buffer: self.pending.mine(),

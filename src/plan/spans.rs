@@ -32,8 +32,10 @@ impl Plan {
         if let Some((position, binding)) = binding
             && self.moments.in_flight.iter().all(|m| binding.is_known(*m))
         {
-            let to = self.destination(Some(binding), key);
-            to.add_each(&self.moments.opened, Amount::ONE);
+            if !self.moments.opened.is_empty() {
+                let to = self.destination(Some(binding), key);
+                to.add_each(&self.moments.opened, Amount::ONE);
+            }
             self.add_bound(&self.moments.in_flight, Amount::ONE, binding);
             return InFlight::On(position);
         }
