@@ -29,6 +29,7 @@ impl Spans {
     }
 
     /// A span's own labels with those of the spans around it, if any span there gives some.
+    #[inline]
     pub(super) fn with_inherited<S>(
         &self,
         plan: &Plan,
@@ -39,9 +40,23 @@ impl Spans {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let Outer::Some(outer) = outer else {
-            return None;
-        };
+        match outer {
+            Outer::Some(outer) => self.with_labels_from(outer, plan, own, ctx),
+            Outer::Unknown | Outer::None => None,
+        }
+    }
+
+    #[inline(never)]
+    fn with_labels_from<S>(
+        &self,
+        outer: u64,
+        plan: &Plan,
+        own: &LabelBuf,
+        ctx: &Context<'_, S>,
+    ) -> Option<LabelBuf>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
         let mut labels = None;
         self.each_outwards(Some(outer), ctx, |open, around| {
             if around.carried.is_empty() {

@@ -74,6 +74,7 @@ impl Spans {
                 self.table.insert(id, fill, end_hidden);
             }
         }
+        recorded.end();
     }
 }
 
