@@ -28,9 +28,8 @@ use spans::Spans;
 
 /// A [`Layer`] that turns spans and events into measurements.
 ///
-/// Built by [`tracing_meter::builder()`](crate::builder), and added to a
-/// registry beside the layers that are there already. It is a per-layer filter
-/// of its own, so that it neither needs nor changes what other layers see: keep
+/// Built by [`tracing_meter::builder()`](crate::builder), and /// registry with the layers that are there already. It is its own per-layer
+/// filter, so that it neither needs nor changes what other layers see: keep
 /// `RUST_LOG` on the `fmt` layer, not above the registry.
 ///
 /// Add it last, with sinks that log: what they say while a span opens is asked about
@@ -66,7 +65,7 @@ impl<S> MeterLayer<S> {
         }
     }
 
-    /// A view of what the layer measures, for whoever operates the program.
+    /// A view of what the layer measures, for the operator.
     #[must_use]
     pub fn handle(&self) -> MeterHandle {
         MeterHandle::new(&self.callsites)
@@ -131,8 +130,8 @@ where
         if is_inside_a_sink() {
             return self.callsites.reject_reentrant(plan);
         }
-        if let Some(place) = plan.fails {
-            self.spans.fail_span_of(event, place, &ctx);
+        if let Some(location) = plan.fails {
+            self.spans.fail_span_of(event, location, &ctx);
         }
         plan.measure_event(event, |labels| {
             self.spans.inherit_into_event(plan, event, &ctx, labels);

@@ -42,7 +42,7 @@
 //! An event's other fields are its labels, but for `message` and `log.*`. A
 //! span's are not, since `#[instrument]` records every argument: name them in
 //! [`span_labels`](MeterLayerBuilder::span_labels), or in
-//! [`inherited_labels`](MeterLayerBuilder::inherited_labels) if they shall label
+//! [`inherited_labels`](MeterLayerBuilder::inherited_labels) if they are to label
 //! everything that is measured inside. What is measured when a span closes also has the
 //! label `outcome`: `ok`, `error` or `panic`.
 //!
@@ -56,7 +56,7 @@
 //!
 //! # Where to look
 //!
-//! - [`builder`] makes a [`MeterLayer`]; what cannot be right is a [`BuildError`].
+//! - [`builder`] makes a [`MeterLayer`]; invalid configuration is a [`BuildError`].
 #![cfg_attr(
     feature = "otel",
     doc = "- [`OtelSink`] records through OpenTelemetry."

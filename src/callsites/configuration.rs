@@ -52,7 +52,7 @@ impl Configuration {
         self.directives == other.directives && are_same(&self.added, &other.added)
     }
 
-    /// What is measured at a callsite, said or given to others.
+    /// What is measured at a callsite, said, or given to what is inside.
     pub(super) fn recognise(
         &self,
         field_names: &Arc<dyn Convention>,

@@ -50,10 +50,10 @@ impl Callsites {
         let is_for_outcomes = match &found {
             _ if metadata.is_event() => SourceLocation::of_failed_span(metadata).is_some(),
             Some(found) if found.has_outcome() => {
-                self.tell_apart(configuration, metadata);
+                self.distinguish(configuration, metadata);
                 true
             }
-            _ => self.has_to_be_told_apart(configuration, metadata),
+            _ => self.must_be_distinguished(configuration, metadata),
         };
         found.or_else(|| is_for_outcomes.then(Recognised::default))
     }
@@ -76,7 +76,11 @@ impl Callsites {
     }
 
     /// Follows the spans that could be taken for this one, too.
-    fn tell_apart(&self, configuration: &Arc<Configuration>, metadata: &'static Metadata<'static>) {
+    fn distinguish(
+        &self,
+        configuration: &Arc<Configuration>,
+        metadata: &'static Metadata<'static>,
+    ) {
         for other in configuration.span_locations.add_with_outcome(metadata) {
             let (_, callsite) = self.callsite(other);
             self.recognise(other, callsite);
@@ -87,13 +91,13 @@ impl Callsites {
 
     /// Whether a span without an outcome could be taken for one that has one, now or by an
     /// earlier configuration: that one may still be open.
-    fn has_to_be_told_apart(
+    fn must_be_distinguished(
         &self,
         configuration: &Configuration,
         metadata: &'static Metadata<'static>,
     ) -> bool {
         let had_outcome = SourceLocation::of(metadata)
-            .is_some_and(|place| self.with_outcome.lock().contains(&place));
+            .is_some_and(|location| self.with_outcome.lock().contains(&location));
         configuration.span_locations.add_unmeasured(metadata) || had_outcome
     }
 }

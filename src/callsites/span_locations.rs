@@ -1,4 +1,4 @@
-//! Span callsites by their place in the source.
+//! Span callsites by their location in the source.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +8,13 @@ use tracing_core::Metadata;
 use crate::plan::SourceLocation;
 use crate::sync::Mutex;
 
-/// The span callsites that were seen, by place. Functions that a macro makes share one.
+/// The span callsites that were seen, by location. Functions that a macro makes share one.
 ///
 /// Where one of them has an outcome the others have to be told from it, although they are
 /// not measured: an error that one of them returns is none of the first one's.
 #[derive(Default)]
 pub(super) struct SpanLocations {
-    places: Mutex<HashMap<SourceLocation, Shared>>,
+    locations: Mutex<HashMap<SourceLocation, Shared>>,
     has_changed: AtomicBool,
 }
 
@@ -30,11 +30,11 @@ impl SpanLocations {
         &self,
         metadata: &'static Metadata<'static>,
     ) -> Vec<&'static Metadata<'static>> {
-        let Some(place) = SourceLocation::of(metadata) else {
+        let Some(location) = SourceLocation::of(metadata) else {
             return Vec::new();
         };
-        let mut places = self.places.lock();
-        let shared = places.entry(place).or_default();
+        let mut locations = self.locations.lock();
+        let shared = locations.entry(location).or_default();
         shared.has_outcome = true;
         let unmeasured = std::mem::take(&mut shared.unmeasured);
         if !unmeasured.is_empty() {
@@ -50,11 +50,11 @@ impl SpanLocations {
 
     /// Notes a span without one. Whether it has to be told from one that has.
     pub(super) fn add_unmeasured(&self, metadata: &'static Metadata<'static>) -> bool {
-        let Some(place) = SourceLocation::of(metadata) else {
+        let Some(location) = SourceLocation::of(metadata) else {
             return false;
         };
-        let mut places = self.places.lock();
-        let shared = places.entry(place).or_default();
+        let mut locations = self.locations.lock();
+        let shared = locations.entry(location).or_default();
         if !shared.has_outcome {
             shared.unmeasured.push(metadata);
         }

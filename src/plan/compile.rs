@@ -38,7 +38,7 @@ pub(crate) struct LabelRules {
     pub(crate) limit: usize,
 }
 
-/// Whether a callsite has anything to measure, to say, or to give to others.
+/// Whether a callsite has anything to measure, to say, or to give to what is inside.
 pub(crate) fn is_of_interest(
     metadata: &Metadata<'static>,
     recipes: &[Recipe],

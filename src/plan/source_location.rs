@@ -2,7 +2,7 @@
 
 use tracing_core::Metadata;
 
-/// A place that the callsites of one `#[instrument]` share: the attribute's own.
+/// A location that the callsites of one `#[instrument]` share: the attribute's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SourceLocation {
     line: u32,
@@ -19,7 +19,7 @@ impl SourceLocation {
         })
     }
 
-    /// The place of the span that failed, if an event is what `#[instrument(err)]` emits
+    /// The location of the span that failed, if an event is what `#[instrument(err)]` emits
     /// when a function returns an error: `error` is its only field.
     pub(crate) fn of_failed_span(metadata: &Metadata<'static>) -> Option<Self> {
         let mut fields = metadata.fields().iter().map(|field| field.name());

@@ -16,7 +16,7 @@ use crate::value::{Value, measurement};
 
 /// The labels of a feed's measures, and when it feeds them.
 pub(super) struct View {
-    /// By the place of each label.
+    /// By the index of each label.
     pub(super) names: LabelNames,
     pub(super) labels: Box<[ViewedLabel]>,
     pub(super) conditions: Box<[ViewedCondition]>,
@@ -27,7 +27,7 @@ pub(super) struct View {
 #[derive(Default)]
 pub(super) struct ViewedLabel {
     pub(super) sources: Vec<ViewedSource>,
-    /// Those of what is measured when a span closes, after the others.
+    /// Those of what is measured when a span closes, after the early ones.
     pub(super) late_sources: Vec<ViewedSource>,
 }
 
@@ -116,7 +116,7 @@ impl ViewedSource {
         matches!((self, other), (Self::Map(mapped, _), Self::Slot(slot)) if mapped == slot)
     }
 
-    /// Sets the label at a place, if there is a value. Whether there is. Only a map may
+    /// Sets the label at an index, if there is a value. Whether there is. Only a map may
     /// allocate.
     fn read(&self, words: &[u64], at: u8, labels: &mut LabelBuf, limit: usize) -> bool {
         let mapped;

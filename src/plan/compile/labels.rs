@@ -11,7 +11,7 @@ use crate::kind::Kind;
 use crate::problem::Reason;
 use crate::prometheus_name::{self, Unusable};
 
-/// Together with those that are inherited, and the outcome, they have places below 255.
+/// Together with those that are inherited, and the outcome, their indices are below 255.
 const MAX_LABELS: usize = 150;
 
 /// What a plan makes of labels.

@@ -36,7 +36,7 @@ impl Slots {
 impl Compiler<'_> {
     /// Gives slots to the fields that are read, and to all conditions.
     ///
-    /// A condition has a slot beside that of the value: there may be no bound to what it
+    /// A condition has another slot than the value: there may be no bound to what it
     /// is asked of, and each set of values makes a binding.
     pub(super) fn add_slots(&mut self, read: &BTreeSet<&str>, feeds: &[(&Recipe, &Feed)]) -> Slots {
         let mut slots = Slots::default();
