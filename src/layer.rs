@@ -28,8 +28,8 @@ use spans::Spans;
 
 /// A [`Layer`] that turns spans and events into measurements.
 ///
-/// Built by [`tracing_meter::builder()`](crate::builder), and /// registry with the layers that are there already. It is its own per-layer
-/// filter, so that it neither needs nor changes what other layers see: keep
+/// Built by [`tracing_meter::builder()`](crate::builder), and added to a registry with the
+/// layers that are there already. It is its own per-layer filter, so that it neither needs nor changes what other layers see: keep
 /// `RUST_LOG` on the `fmt` layer, not above the registry.
 ///
 /// Add it last, with sinks that log: what they say while a span opens is asked about
