@@ -29,8 +29,9 @@ use spans::Spans;
 /// A [`Layer`] that turns spans and events into measurements.
 ///
 /// Built by [`tracing_meter::builder()`](crate::builder), and added to a registry with the
-/// layers that are there already. It is its own per-layer filter, so that it neither needs nor changes what other layers see: keep
-/// `RUST_LOG` on the `fmt` layer, not above the registry.
+/// layers that are there already. It is its own per-layer filter, so that it neither needs
+/// nor changes what other layers see: keep `RUST_LOG` on the `fmt` layer, not above the
+/// registry.
 ///
 /// Add it last, with sinks that log: what they say while a span opens is asked about
 /// before the layers behind this one have seen the span, and they forget then what their

@@ -25,7 +25,7 @@ const HOT_SAMPLES: u32 = 1_000;
 /// An instrument with one label set.
 ///
 /// Its handles are taken from the sinks when it is recorded for the first time:
-/// earlier, the OpenTelemetry SDK would export a series of zero that nobody measured.
+/// earlier, the OpenTelemetry SDK would export a series of zero that was never measured.
 pub(crate) struct Series {
     family: Arc<Family>,
     labels: Labels,

@@ -91,7 +91,8 @@ pub trait Handle: Send + Sync {
     /// Whether `record` may panic or emit something through `tracing`, so that it has to be
     /// guarded against both. By default it may. A handle that never does either says
     /// `false`: it is called without the guard, and may be left out until its sink
-    /// [flushes](Sink::flush_with).
+    /// [flushes](Sink::flush_with). Then it is called under a lock, and must not ask a
+    /// [`Flusher`] or a [`MeterHandle`](crate::MeterHandle).
     fn needs_guard(&self) -> bool {
         true
     }

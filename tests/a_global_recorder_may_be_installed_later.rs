@@ -30,7 +30,7 @@ fn one_of_many(id: u64) -> Span {
     info_span!("one", in_flight.many = Empty, label.id = id)
 }
 
-/// Each is closed while others are being handed over: none may fall below zero.
+/// Each is closed while others are being delivered: none may fall below zero.
 fn close_on_two_threads_while_scraping(mut spans: Vec<Span>, prometheus: &PrometheusHandle) {
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     let others = spans.split_off(spans.len() / 2);

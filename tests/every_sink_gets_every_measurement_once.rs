@@ -252,10 +252,10 @@ fn problems(handle: &MeterHandle) -> Vec<String> {
 }
 
 #[test]
-fn counts_that_threads_have_gathered_are_there_at_each_collection_and_after_the_layer() {
+fn counts_that_are_pending_on_threads_are_there_at_each_collection_and_after_the_layer() {
     let (exporters, builder) = Exporters::new();
     let layer = builder.build().unwrap();
-    // Often enough to be gathered from the second round on.
+    // Often enough to be pending from the second round on.
     let count = || (0..2_000).for_each(|_| info!(monotonic_counter.n = 1));
     let collected = || exporters.collected("n", &[]);
     under(Registry::default().with(layer), || {

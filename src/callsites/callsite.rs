@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 /// another one.
 #[derive(Default)]
 pub(super) struct Callsite {
-    /// A `State`. It changes under the lock of the meter's configuration only, so that what
+    /// A `State`. It changes under the lock of the configuration only, so that what
     /// an earlier configuration says never comes later.
     state: AtomicU32,
     first_plan: OnceLock<Box<Plan>>,

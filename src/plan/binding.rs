@@ -118,7 +118,7 @@ impl Binding {
         self.end(measure)?.series.get()?.as_ref()
     }
 
-    /// Whether one more of the values that a map leads here may have its own way.
+    /// Whether one more of the values that a map leads here may be bound as it is.
     pub(super) fn takes_unmapped(&self) -> bool {
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         let one_more = |count: u8| (count < MOST_UNMAPPED).then_some(count + 1);

@@ -53,21 +53,17 @@ impl Plan {
         to.add_each(&self.moments.happened, Amount::ONE);
     }
 
-    /// A plan with a conflict has no binding here: each of its measures is admitted anew.
     #[inline(always)]
     pub(super) fn destination<'a>(
         &'a self,
         binding: Option<&'a Binding>,
         key: LabelKey<'a>,
     ) -> Destination<'a> {
-        let binding = match binding {
-            Some(binding) if !self.has_conflict.load(Ordering::Relaxed) => Some(binding),
-            _ => None,
-        };
         Destination {
             binding,
             key,
             plan: self,
+            has_conflict: self.has_conflict.load(Ordering::Relaxed),
             buffer: self.pending.mine(),
         }
     }
@@ -75,15 +71,16 @@ impl Plan {
     /// Adds to the series that a binding leads to, whatever was in conflict since.
     #[inline(always)]
     pub(super) fn add_bound(&self, measures: &[u8], amount: Amount, binding: &Binding) {
-        let to = Destination {
-            binding: Some(binding),
-            key: binding.label_key(),
-            plan: self,
-            buffer: self.pending.mine(),
-        };
+        let to = self.destination(Some(binding), binding.label_key());
         for measure in measures {
             to.add_on(binding, *measure, amount);
         }
+    }
+
+    #[cold]
+    fn is_in_conflict(&self, measure: u8) -> bool {
+        let planned = &self.measures[usize::from(measure)];
+        planned.unit_conflict.get().is_some()
     }
 
     #[inline(never)]
@@ -104,6 +101,8 @@ pub(super) struct Destination<'a> {
     binding: Option<&'a Binding>,
     key: LabelKey<'a>,
     plan: &'a Plan,
+    /// Whether a measure of the plan has to be asked for a unit conflict.
+    has_conflict: bool,
     /// This thread's.
     buffer: Option<&'a ThreadBuffer>,
 }
@@ -119,6 +118,7 @@ impl Destination<'_> {
     #[inline(always)]
     pub(super) fn add(&self, measure: u8, amount: Amount) {
         if let Some(binding) = self.binding
+            && !(self.has_conflict && self.plan.is_in_conflict(measure))
             && self.add_on(binding, measure, amount)
         {
             return;

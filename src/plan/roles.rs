@@ -13,8 +13,11 @@ pub(super) enum FieldRole {
     /// A measure, and the kind whose values it takes.
     Measure(u8, Kind),
     /// Which of the plan's `Roles`.
-    Several(u8),
+    Several(u16),
 }
+
+/// One load each: a field is asked for its role whenever it is recorded.
+const _: () = assert!(size_of::<FieldRole>() == 4);
 
 /// All that a field may be.
 #[derive(Clone, Default)]
@@ -49,13 +52,18 @@ pub(super) enum Mark {
 
 impl FieldRole {
     /// What a field is. Where it is more than one thing, all of them go to `several`.
+    ///
+    /// A callsite may have any number of fields; of more than 65 536 such ones the others are
+    /// nothing.
     pub(super) fn of(roles: Roles, several: &mut Vec<Roles>) -> Self {
         if let Some(one) = roles.as_one() {
             return one;
         }
+        let Ok(at) = u16::try_from(several.len()) else {
+            return Self::Nothing;
+        };
         several.push(roles);
-        let at = u8::try_from(several.len() - 1);
-        Self::Several(at.expect("a callsite has 32 fields at most"))
+        Self::Several(at)
     }
 }
 
@@ -85,5 +93,26 @@ impl Roles {
 impl PlannedValue {
     fn is_plain(self) -> bool {
         self.form == ValueForm::PLAIN && !self.is_held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callsite_may_have_any_number_of_fields() {
+        let failure = || Roles {
+            mark: Some(Mark::Failure),
+            ..Roles::default()
+        };
+        let mut several = Vec::new();
+        let roles: Vec<FieldRole> = (0..70_000)
+            .map(|_| FieldRole::of(failure(), &mut several))
+            .collect();
+        assert!(matches!(roles[300], FieldRole::Several(300)));
+        assert!(matches!(roles[65_535], FieldRole::Several(65_535)));
+        assert!(matches!(roles[65_536], FieldRole::Nothing));
+        assert_eq!(several.len(), 65_536);
     }
 }

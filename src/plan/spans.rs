@@ -139,7 +139,8 @@ impl Plan {
         self.measure_held(held, known, key);
         // Only what leads to a series is remembered, of which there is a bound.
         if let Some((late, _)) = self.bindings.find(key) {
-            let (_, early) = self.bindings.insert(early.key());
+            let known = self.bindings.find(early.key());
+            let (_, early) = known.unwrap_or_else(|| self.bindings.insert(early.key()));
             early.set_with_outcome(outcome, late);
         }
     }

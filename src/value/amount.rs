@@ -81,13 +81,13 @@ impl From<f64> for Amount {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::float_cmp,
         reason = "whether anything is lost is what is asked"
     )]
     fn from(value: f64) -> Self {
         // Not by `fract`, which is a call where the processor may be an old one.
         let whole = value as u32;
-        if f64::from(whole) == value {
+        // By their bits: a negative zero stays one.
+        if f64::from(whole).to_bits() == value.to_bits() {
             Self::whole(whole)
         } else {
             Self::other(value)
@@ -104,6 +104,7 @@ mod tests {
         let most = f64::from(u32::MAX);
         for value in [
             0.0,
+            -0.0,
             1.0,
             -1.0,
             0.5,

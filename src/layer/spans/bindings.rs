@@ -12,7 +12,8 @@ pub(super) struct SpanBindings {
     pub(super) opened_on: BindingPosition,
 }
 
-/// The bindings of a span, of which any thread may change that of its labels.
+/// The bindings of a span, of which any thread may change that of its labels. A thread that
+/// reads a position sees the binding that is there.
 #[derive(Default)]
 pub(super) struct AtomicBindings(AtomicU64);
 
@@ -58,17 +59,17 @@ impl SpanBindings {
 impl AtomicBindings {
     #[inline]
     pub(super) fn get(&self) -> SpanBindings {
-        SpanBindings::from_bits(self.0.load(Ordering::Relaxed))
+        SpanBindings::from_bits(self.0.load(Ordering::Acquire))
     }
 
     #[inline]
     pub(super) fn set(&self, bindings: SpanBindings) {
-        self.0.store(bindings.to_bits(), Ordering::Relaxed);
+        self.0.store(bindings.to_bits(), Ordering::Release);
     }
 
     /// Whether they were still those that they are changed from.
     pub(super) fn change(&self, from: SpanBindings, to: SpanBindings) -> bool {
-        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        let (set, get) = (Ordering::Release, Ordering::Relaxed);
         let (from, to) = (from.to_bits(), to.to_bits());
         self.0.compare_exchange(from, to, set, get).is_ok()
     }
