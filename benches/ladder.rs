@@ -3,15 +3,18 @@
 //! `cargo bench --bench ladder` prints, by one process in which all cases take
 //! turns:
 //!
+//! - `profile NAME`: how it was built, `bench` or `without-lto`, which have limits each;
 //! - `case NAME ns allocations`: one operation;
 //! - `bytes NAME bytes`: one series;
-//! - `report NAME VALUE`: what has no limit;
+//! - `report NAME VALUE`: what has no limit, or one that does not hold on this processor;
 //! - `ratio NAME VALUE LIMIT ok`, or `over`: one target.
 //!
 //! With `-- FILTER` it is what holds FILTER in its name, and the targets whose cases
 //! were run; with `-- --repeat CASE TIMES` one case, for `benches/count`.
 #![allow(missing_docs, reason = "a program")]
 
+#[path = "ladder/profile.rs"]
+mod profile;
 #[cfg(not(all(feature = "otel", feature = "prometheus", feature = "http")))]
 #[path = "ladder/again.rs"]
 mod run;

@@ -3,11 +3,14 @@
 
 use std::process::ExitCode;
 
+use crate::profile;
+
 mod allocator;
 mod cases;
 mod exporters;
 mod harness;
 mod layers;
+mod limits;
 mod memory;
 mod operations;
 mod peers;
@@ -30,6 +33,12 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn measure(filter: &str) {
+    let profile = if profile::is_without_lto() {
+        profile::WITHOUT_LTO
+    } else {
+        "bench"
+    };
+    println!("profile {profile}");
     let targets = targets::all();
     let mut cases = cases::all();
     for name in targets.iter().flat_map(targets::Target::cases) {
@@ -46,8 +55,8 @@ fn measure(filter: &str) {
             println!("case {name} {nanos:.1} {allocations:.2}");
         }
     }
-    let kept = memory::after_spans(filter);
-    for (name, bytes) in memory::by_series(filter).iter().chain(&kept) {
+    let (series, kept) = (memory::by_series(filter), memory::after_spans(filter));
+    for (name, bytes) in series.iter().chain(&kept) {
         println!("bytes {name} {bytes:.0}");
     }
     for line in targets::reports(&results) {
@@ -56,7 +65,8 @@ fn measure(filter: &str) {
     for line in targets.iter().filter_map(|target| target.line(&results)) {
         println!("{line}");
     }
-    for line in kept.iter().map(targets::kept) {
+    let bytes = series.iter().filter_map(targets::series);
+    for line in bytes.chain(kept.iter().map(targets::kept)) {
         println!("{line}");
     }
 }

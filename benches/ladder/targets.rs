@@ -1,130 +1,11 @@
-//! What has to be reached, as ratios within one run.
+//! What was measured, held against the limits.
 
+use crate::profile;
 use crate::run::harness::Cost;
+use crate::run::limits::{
+    ALLOCATIONS, BYTES, KEPT, MESSAGES, SHARES, THROUGHPUTS, TIMES, WHERE_THEY_HOLD,
+};
 use crate::run::results::Results;
-
-/// Target, case, reference, limit: the share of the reference that the case may
-/// cost, or with a sign how many nanoseconds more.
-const TIMES: &str = "
-counter_2/metrics_layer            event/counter_2/ours         event/counter_2/metrics_layer   0.30
-counter_2/sdk                      event/counter_2/ours         call/counter_2/sdk              0.60
-histogram_2/metrics_layer          event/histogram_2/ours       event/histogram_2/metrics_layer 0.35
-three_metrics/metrics_layer        event/three/ours             event/three/metrics_layer       0.30
-series_10k/metrics_layer           event/series_10k/ours        event/series_10k/metrics_layer  0.50
-two_threads/metrics_layer          event/two_threads/ours       event/two_threads/metrics_layer 0.25
-ordinary_event/metrics_layer       event/ordinary/ours          event/ordinary/metrics_layer    +0.5
-ordinary_span/no_op                span/ordinary/ours           span/ordinary/no_op             +8
-disabled_debug/fmt                 event/disabled/fmt_and_ours  event/disabled/fmt              +0.5
-disabled_span/fmt                  span/disabled/fmt_and_ours   span/disabled/fmt               +0.5
-span/hand_written                  span/measured/ours           span/measured/hand_written      0.90
-facade_counter_2/metrics_macro     event/counter_2/ours_facade  call/counter_2/metrics_macro    1.00
-propagating_span/opentelemetry     span/measured/opentelemetry_layer_and_ours span/measured/opentelemetry_layer +20
-facade_span/manual_macros          span/measured/ours_facade    span/measured/manual_macros     0.90
-series_50k/metrics_layer_with_room event/series_50k/ours        event/series_50k/metrics_layer_with_room  0.80
-series_100k/metrics_layer_with_room event/series_100k/ours      event/series_100k/metrics_layer_with_room 0.80
-entered_after_1m/after_1           span/entered/after_1m        span/entered/after_1            1.20
-entered_after_10k_of_640k/after_1  span/entered/after_10k_of_640k span/entered/after_1          1.20
-none_of_10_spans/outside           nested/none_of_10/ours       nested/0/ours                   +50
-outermost_of_10_spans/outside      nested/outermost_of_10/ours  nested/0/ours                   +50
-innermost_of_10_spans/outside      nested/innermost_of_10/ours  nested/0/ours                   +50
-innermost_of_10_spans/of_1         nested/innermost_of_10/ours  nested/innermost_of_1/ours      +5
-facade_after_11_ms/metrics_macro   edge/after_11_ms/ours_facade edge/after_11_ms/metrics_macro  1.30
-rejected/known                     edge/rejected/ours           edge/known_2/ours               3.00
-over_the_limit/known               edge/over_the_limit/ours     edge/known_id/ours              2.50
-new_over_the_limit/known           edge/new_over_the_limit/ours edge/known_id/ours              2.50
-first_sight/known                  edge/first_sight/ours        edge/known_id/ours              80
-first_sight_beside_debug/known     edge/first_sight/debug_and_ours edge/known_id/ours           80
-late_label/measured                span/late_label/ours         span/measured/ours              1.50
-semantic_request/fields            request/semantic/ours        request/fields/ours             1.25
-request_after_unknown_methods/known request/after_unknown_methods/ours request/semantic/ours    1.10
-unknown_method/known               request/unknown_method/ours  request/semantic/ours           2.50
-plain_request/no_op                request/plain/no_op_and_ours request/plain/no_op                +12
-span_by_directive/fields           span/by_directive/ours       span/same_by_fields/ours        1.10
-";
-
-/// On known series none of them may allocate, beyond what a handle of the exporter
-/// does in the second column: it keeps a histogram's measurements until a scrape.
-const ALLOCATIONS: &str = "
-event/counter_0/ours         call/nothing
-event/counter_2/ours         call/nothing
-event/counter_2/ours_facade  call/nothing
-event/counter_5/ours         call/nothing
-event/integers_2/ours        call/nothing
-event/bools_2/ours           call/nothing
-event/displays_2/ours        call/nothing
-event/histogram_2/ours       call/nothing
-event/histogram_2/ours_facade call/histogram_2/metrics_handle
-event/gauge_2/ours           call/nothing
-event/gauge_2/ours_facade    call/nothing
-event/three/ours             call/nothing
-event/three/ours_facade      call/histogram_2/metrics_handle
-event/rotating_64/ours       call/nothing
-event/rotating_64/ours_facade call/nothing
-event/inherited_2/ours       call/nothing
-event/inherited_2/ours_facade call/nothing
-event/two_threads/ours       call/nothing
-event/two_threads/ours_facade call/nothing
-event/series_1/ours          call/nothing
-event/series_100/ours        call/nothing
-event/series_10k/ours        call/nothing
-event/series_100k/ours       call/nothing
-event/ordinary/ours          call/nothing
-span/ordinary/ours           call/nothing
-span/measured/ours           call/nothing
-span/measured/ours_facade    call/histogram_2/metrics_handle
-span/inherited_2/ours        call/nothing
-span/late_label/ours         call/nothing
-request/semantic/ours        call/nothing
-request/failed/ours          call/nothing
-request/after_unknown_methods/ours call/nothing
-request/two_threads/ours     call/nothing
-span/by_directive/ours       call/nothing
-nested/none_of_10/ours       nested/0/ours
-nested/outermost_of_10/ours  nested/0/ours
-nested/innermost_of_10/ours  nested/0/ours
-edge/rejected/ours           edge/known_2/ours
-edge/over_the_limit/ours     edge/known_id/ours
-edge/new_over_the_limit/ours edge/known_id/ours
-edge/after_11_ms/ours_facade edge/after_1_ms/ours_facade
-span/inherited_2/ours_facade call/nothing
-";
-
-/// What a message may hold of a trace, and what reading it may cost of the SDK's time, and
-/// in allocations beyond the SDK's: that a peer of Level 1 has not set the random flag must
-/// stay known, and baggage is checked more strictly. Writing it, and both, as each hop does,
-/// may never cost more than with the SDK's propagators.
-const MESSAGES: &str = "
-traceparent         1.00 0
-level_1             1.15 3
-one_member          1.00 0
-one_member_level_1  1.15 3
-two_members         1.00 0
-two_members_level_1 1.15 3
-baggage             1.06 0
-all                 1.00 0
-";
-
-/// Who counts one hot series, on two threads and on one.
-const THROUGHPUTS: &str = "
-ours          event/two_threads/ours          event/counter_2/ours
-ours_facade   event/two_threads/ours_facade   event/counter_2/ours_facade
-metrics_layer event/two_threads/metrics_layer event/counter_2/metrics_layer
-sdk           call/two_threads/sdk            call/counter_2/sdk
-sdk_bound     call/two_threads/sdk_bound      call/counter_2/sdk_bound
-";
-
-/// Report, case and reference: the share of the reference that the case costs.
-const SHARES: &str = "
-two_threads_gathered/metrics_layer  event/two_threads/ours        event/two_threads/metrics_layer
-series_10k_facade/metrics_macro     event/series_10k/ours_facade  call/series_10k/metrics_macro
-facade_after_11_ms/after_1_ms       edge/after_11_ms/ours_facade  edge/after_1_ms/ours_facade
-macro_after_11_ms/after_1_ms        edge/after_11_ms/metrics_macro edge/after_1_ms/metrics_macro
-failed_request/request              request/failed/ours           request/semantic/ours
-two_threads_of_requests/one         request/two_threads/ours      request/semantic/ours
-";
-
-/// How many megabytes may be kept when spans have closed: a few.
-const KEPT: f64 = 8.0;
 
 /// A case, held against another one.
 pub(crate) struct Target {
@@ -133,41 +14,71 @@ pub(crate) struct Target {
     reference: String,
     compare: fn(&Cost, &Cost) -> f64,
     limit: f64,
+    holds: Option<Holds>,
+}
+
+/// Where a limit holds: the costs of two cases are at least so far from each other.
+struct Holds {
+    case: &'static str,
+    reference: &'static str,
+    at_least: f64,
 }
 
 impl Target {
-    pub(crate) fn cases(&self) -> [&str; 2] {
-        [&self.case, &self.reference]
+    pub(crate) fn cases(&self) -> impl Iterator<Item = &str> {
+        let of_limit = self.holds.iter().flat_map(|it| [it.case, it.reference]);
+        [&*self.case, &*self.reference].into_iter().chain(of_limit)
     }
 
-    /// The target's line, if both its cases were run.
+    /// The target's line, if its cases were run.
     pub(crate) fn line(&self, results: &Results) -> Option<String> {
         let value = results.paired(&self.case, &self.reference, self.compare)?;
-        Some(judged(&self.name, value, self.limit))
+        let line = judged(&self.name, value, self.limit);
+        let Some(Holds {
+            case,
+            reference,
+            at_least,
+        }) = &self.holds
+        else {
+            return Some(line);
+        };
+        let here = results.paired(case, reference, share)?;
+        if here >= *at_least {
+            return Some(line);
+        }
+        let (name, limit) = (&self.name, self.limit);
+        Some(format!(
+            "report {name} {value:.2} (limit {limit:.2} where {case} takes {at_least:.2} times {reference}: here {here:.2})"
+        ))
     }
 }
 
 /// All targets.
 pub(crate) fn all() -> Vec<Target> {
-    let times = rows(TIMES).map(|[name, case, reference, limit]| Target {
-        name: name.to_owned(),
-        case: case.to_owned(),
-        reference: reference.to_owned(),
-        compare: if limit.starts_with('+') {
-            |case, reference| case.nanos - reference.nanos
-        } else {
-            |case, reference| case.nanos / reference.nanos
-        },
-        limit: limit.parse().expect("a limit is a number"),
+    let without_lto = profile::is_without_lto();
+    let times = rows(TIMES).map(|[name, case, reference, with_lto, without]| {
+        let own = without_lto && without != "=";
+        let limit = if own { without } else { with_lto };
+        Target {
+            name: name.to_owned(),
+            case: case.to_owned(),
+            reference: reference.to_owned(),
+            compare: if limit.starts_with('+') {
+                difference
+            } else {
+                share
+            },
+            limit: number(limit),
+            holds: holds(name),
+        }
     });
     let on_known_series = rows(ALLOCATIONS);
     let on_known_series =
         on_known_series.map(|[case, reference]| allocations(case, reference, 0.0));
     let mut all: Vec<_> = times.chain(on_known_series).collect();
     for [message, time, more] in rows(MESSAGES) {
-        let [time, more] = [time, more].map(|limit| limit.parse().expect("it is a number"));
-        for (what, time, more) in [
-            ("extract", time, more),
+        for (what, limit, more) in [
+            ("extract", number(time), number(more)),
             ("inject", 1.0, 0.0),
             ("hop", 1.0, 0.0),
         ] {
@@ -177,8 +88,9 @@ pub(crate) fn all() -> Vec<Target> {
                 name: format!("{what}_{message}/sdk"),
                 case,
                 reference,
-                compare: |case, reference| case.nanos / reference.nanos,
-                limit: time,
+                compare: share,
+                limit,
+                holds: None,
             });
         }
     }
@@ -192,13 +104,32 @@ fn allocations(case: &str, reference: &str, limit: f64) -> Target {
         reference: reference.to_owned(),
         compare: |case, reference| case.allocations - reference.allocations,
         limit,
+        holds: None,
     }
+}
+
+fn holds(target: &str) -> Option<Holds> {
+    let row = rows(WHERE_THEY_HOLD).find(|[name, _, _, _]| *name == target)?;
+    let [_, case, reference, at_least] = row;
+    let at_least = number(at_least);
+    Some(Holds {
+        case,
+        reference,
+        at_least,
+    })
+}
+
+fn share(case: &Cost, reference: &Cost) -> f64 {
+    case.nanos / reference.nanos
+}
+
+fn difference(case: &Cost, reference: &Cost) -> f64 {
+    case.nanos - reference.nanos
 }
 
 /// What has no limit.
 pub(crate) fn reports(results: &Results) -> Vec<String> {
-    let share = |[name, case, reference]: [&str; 3]| {
-        let share = |case: &Cost, reference: &Cost| case.nanos / reference.nanos;
+    let how_much = |[name, case, reference]: [&str; 3]| {
         let share = results.paired(case, reference, share)?;
         Some(format!("report {name} {share:.2}"))
     };
@@ -207,8 +138,14 @@ pub(crate) fn reports(results: &Results) -> Vec<String> {
         let more = results.paired(two, one, |two, one| 2.0 * one.nanos / two.nanos)?;
         Some(format!("report two_threads/throughput/{who} {more:.2}"))
     };
-    let shares = rows(SHARES).filter_map(share);
+    let shares = rows(SHARES).filter_map(how_much);
     shares.chain(rows(THROUGHPUTS).filter_map(more)).collect()
+}
+
+/// The target of one series' bytes, if they have one.
+pub(crate) fn series((name, bytes): &(String, f64)) -> Option<String> {
+    let [_, limit] = rows(BYTES).find(|[series, _]| series == name)?;
+    Some(judged(&format!("bytes/{name}"), *bytes, number(limit)))
 }
 
 /// The target of what spans leave.
@@ -221,6 +158,10 @@ fn judged(name: &str, value: f64, limit: f64) -> String {
     let value = (value * 100.0).round() / 100.0 + 0.0;
     let verdict = if value <= limit { "ok" } else { "over" };
     format!("ratio {name} {value:.2} {limit:.2} {verdict}")
+}
+
+fn number(limit: &str) -> f64 {
+    limit.parse().expect("a limit is a number")
 }
 
 fn rows<const N: usize>(table: &'static str) -> impl Iterator<Item = [&'static str; N]> {
