@@ -15,12 +15,13 @@ use crate::sync::{Mutex, PerThread};
 use crate::value::Amount;
 
 mod buffer_slot;
+mod buffer_slots;
 mod flusher;
 mod sink_set;
 mod thread_buffer;
 
-use buffer_slot::BufferSlots;
-pub(crate) use buffer_slot::{BufferSlot, SamplesIndex, SumIndex};
+pub(crate) use buffer_slot::{Buffer, BufferSlot, SamplesIndex, SumIndex};
+use buffer_slots::BufferSlots;
 pub use flusher::Flusher;
 pub(crate) use sink_set::SinkSet;
 pub(crate) use thread_buffer::ThreadBuffer;

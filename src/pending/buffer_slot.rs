@@ -1,10 +1,15 @@
 //! Where a series' pending measurements are in the buffer of each thread.
 
-use crate::kind::Kind;
-
 /// A series' slot in the buffer of each thread.
+///
+/// One for each measure of each label set is kept, so it is half a word: its index, and in the
+/// two lowest bits what is there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum BufferSlot {
+pub(crate) struct BufferSlot(u32);
+
+/// What is in a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Buffer {
     Counter {
         added: SumIndex,
     },
@@ -24,58 +29,40 @@ pub(crate) struct SumIndex(pub(super) u32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SamplesIndex(pub(super) u32);
 
-/// The slots of a thread's buffer: 8 MB of sums, and 320 kB of samples, if the thread measures
-/// all of them.
-const MOST_SUMS: u32 = 1024 * 1024;
-const MOST_SAMPLES: u32 = 1024;
+const COUNTER: u32 = 0;
+const UP_DOWN_COUNTER: u32 = 1;
+const HISTOGRAM: u32 = 2;
+const KIND_BITS: u32 = 2;
 
-/// The slots that are left. Those of series that are gone are not used again.
-#[derive(Default)]
-pub(super) struct BufferSlots {
-    sums: u32,
-    samples: u32,
-}
+impl BufferSlot {
+    /// More than there is room for on a thread.
+    pub(super) const MOST: usize = 1 << (u32::BITS - KIND_BITS);
 
-impl BufferSlots {
-    pub(super) fn take(&mut self, kind: Kind) -> Option<BufferSlot> {
-        let next = |len: &mut u32, most| {
-            let at = *len;
-            *len += u32::from(at < most);
-            (at < most).then_some(at)
-        };
-        match kind {
-            Kind::Counter => {
-                let added = SumIndex(next(&mut self.sums, MOST_SUMS)?);
-                Some(BufferSlot::Counter { added })
-            }
-            Kind::UpDownCounter => {
-                let added = SumIndex(next(&mut self.sums, MOST_SUMS)?);
-                let taken_back = SumIndex(next(&mut self.sums, MOST_SUMS)?);
-                Some(BufferSlot::UpDownCounter { added, taken_back })
-            }
-            Kind::Histogram => {
-                let at = next(&mut self.samples, MOST_SAMPLES)?;
-                Some(BufferSlot::Histogram(SamplesIndex(at)))
-            }
-            // Its last value counts, and there is no last one among threads.
-            Kind::Gauge => None,
-        }
+    pub(super) const fn counter(sum: u32) -> Self {
+        Self(sum << KIND_BITS | COUNTER)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// With this sum, and the next one for what is taken back.
+    pub(super) const fn up_down_counter(sum: u32) -> Self {
+        Self(sum << KIND_BITS | UP_DOWN_COUNTER)
+    }
 
-    #[test]
-    fn slots_come_to_an_end() {
-        let mut slots = BufferSlots::default();
-        let taken = |slots: &mut BufferSlots, kind| {
-            (0..=2 * MOST_SUMS).map_while(|_| slots.take(kind)).count()
-        };
-        assert_eq!(taken(&mut slots, Kind::Counter), MOST_SUMS as usize);
-        assert!(slots.take(Kind::UpDownCounter).is_none());
-        assert_eq!(taken(&mut slots, Kind::Histogram), MOST_SAMPLES as usize);
-        assert!(slots.take(Kind::Gauge).is_none());
+    pub(super) const fn histogram(samples: u32) -> Self {
+        Self(samples << KIND_BITS | HISTOGRAM)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn buffer(self) -> Buffer {
+        let index = self.0 >> KIND_BITS;
+        match self.0 & ((1 << KIND_BITS) - 1) {
+            COUNTER => Buffer::Counter {
+                added: SumIndex(index),
+            },
+            UP_DOWN_COUNTER => Buffer::UpDownCounter {
+                added: SumIndex(index),
+                taken_back: SumIndex(index + 1),
+            },
+            _ => Buffer::Histogram(SamplesIndex(index)),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The measurements of one thread that are pending.
 
-use super::buffer_slot::{BufferSlot, SamplesIndex, SumIndex};
+use super::buffer_slot::{Buffer, BufferSlot, SamplesIndex, SumIndex};
 use crate::sync::blocks::Blocks;
 use crate::sync::ring::Ring;
 use crate::sync::total::Total;
@@ -8,6 +8,10 @@ use crate::value::Amount;
 
 /// How many samples of one series wait at most.
 const CAPACITY: usize = 32;
+
+/// What a sum takes of a thread, and the samples of a histogram.
+pub(super) const SUM_BYTES: usize = size_of::<Total>();
+pub(super) const SAMPLES_BYTES: usize = size_of::<Ring<CAPACITY>>();
 
 /// What is pending of one thread.
 #[derive(Default)]
@@ -20,18 +24,18 @@ impl ThreadBuffer {
     /// Only called by the thread that it belongs to. Whether the value could be taken.
     #[inline(always)]
     pub(super) fn add(&self, slot: BufferSlot, amount: Amount) -> bool {
-        match slot {
-            BufferSlot::Counter { added } => match amount.as_whole() {
+        match slot.buffer() {
+            Buffer::Counter { added } => match amount.as_whole() {
                 // A zero is passed on: it makes the series visible.
                 None | Some(0) => false,
                 Some(value) => self.grow(added, value),
             },
-            BufferSlot::UpDownCounter { added, .. } if amount == Amount::ONE => self.grow(added, 1),
-            BufferSlot::UpDownCounter { taken_back, .. } if amount == Amount::MINUS_ONE => {
+            Buffer::UpDownCounter { added, .. } if amount == Amount::ONE => self.grow(added, 1),
+            Buffer::UpDownCounter { taken_back, .. } if amount == Amount::MINUS_ONE => {
                 self.grow(taken_back, 1)
             }
-            BufferSlot::UpDownCounter { .. } => false,
-            BufferSlot::Histogram(at) => {
+            Buffer::UpDownCounter { .. } => false,
+            Buffer::Histogram(at) => {
                 let samples = self.samples.get(at.0);
                 samples
                     .unwrap_or_else(|| self.samples.get_or_grow(at.0))

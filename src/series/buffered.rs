@@ -1,6 +1,6 @@
 //! What is pending of a series, and was flushed before.
 
-use crate::pending::{BufferSlot, Pending, SinkSet, SumIndex, Whose};
+use crate::pending::{Buffer, BufferSlot, Pending, SinkSet, SumIndex, Whose};
 use crate::sync::Mutex;
 
 /// How often a level is read to see it at one moment. Threads that never rest could go on
@@ -33,9 +33,9 @@ impl Buffered {
     /// Calls with what is pending on all threads.
     pub(super) fn flush(&self, pending: &Pending, mut record: impl FnMut(f64)) {
         let mut flushed = self.flushed.lock();
-        match self.slot {
-            BufferSlot::Histogram(at) => pending.drain(at, Whose::All, record),
-            BufferSlot::Counter { .. } | BufferSlot::UpDownCounter { .. } => {
+        match self.slot.buffer() {
+            Buffer::Histogram(at) => pending.drain(at, Whose::All, record),
+            Buffer::Counter { .. } | Buffer::UpDownCounter { .. } => {
                 let sum = self.sum(pending);
                 let due = std::mem::replace(&mut *flushed, sum);
                 if let Some(due) = difference(sum, due) {
@@ -47,7 +47,7 @@ impl Buffered {
 
     /// Calls with what this thread has observed, unless another one is flushing.
     pub(super) fn make_room(&self, pending: &Pending, record: impl FnMut(f64)) {
-        if let BufferSlot::Histogram(at) = self.slot
+        if let Buffer::Histogram(at) = self.slot.buffer()
             && let Some(_flushed) = self.flushed.try_lock()
         {
             pending.drain(at, Whose::This, record);
@@ -57,19 +57,19 @@ impl Buffered {
     /// Whether a flush would bring anything.
     pub(super) fn holds_any(&self, pending: &Pending) -> bool {
         let flushed = self.flushed.lock();
-        match self.slot {
-            BufferSlot::Histogram(at) => pending.holds(at),
-            BufferSlot::Counter { .. } | BufferSlot::UpDownCounter { .. } => {
+        match self.slot.buffer() {
+            Buffer::Histogram(at) => pending.holds(at),
+            Buffer::Counter { .. } | Buffer::UpDownCounter { .. } => {
                 difference(self.sum(pending), *flushed).is_some()
             }
         }
     }
 
     fn sum(&self, pending: &Pending) -> f64 {
-        match self.slot {
-            BufferSlot::Counter { added } => pending.sum(added),
-            BufferSlot::UpDownCounter { added, taken_back } => level(pending, added, taken_back),
-            BufferSlot::Histogram(_) => 0.0,
+        match self.slot.buffer() {
+            Buffer::Counter { added } => pending.sum(added),
+            Buffer::UpDownCounter { added, taken_back } => level(pending, added, taken_back),
+            Buffer::Histogram(_) => 0.0,
         }
     }
 }
