@@ -87,7 +87,7 @@ impl Builder {
         if let Some(built) = built.filter(|_| !may_log && early.is_empty()) {
             return Found::Here(built.clone());
         }
-        let entry = early.entry((instrument.name().to_owned(), labels.clone()));
+        let entry = early.entry(series_key(instrument, labels));
         match (entry, built) {
             (Entry::Vacant(_), Some(built)) if !may_log => Found::Here(built.clone()),
             (entry, built) => {
@@ -150,26 +150,35 @@ impl Builder {
     pub(super) fn bind_early(&self) {
         let known = self.known.lock();
         let is_ready =
-            |early: &&Arc<Early>| known.instruments.contains_key(early.instrument().name());
-        let ready: Vec<_> = known.early.values().filter(is_ready).cloned().collect();
+            |((name, _), _): &(&SeriesKey, _)| known.instruments.contains_key(name.as_str());
+        let ready = known.early.iter().filter(is_ready);
+        let ready: Vec<_> = ready
+            .map(|(key, early)| (key.clone(), Arc::clone(early)))
+            .collect();
         drop(known);
-        for early in &ready {
+        for (_, early) in &ready {
             self.try_to_build(early);
         }
-        self.forget(ready.iter().map(AsRef::as_ref));
+        self.forget(ready.iter().map(|(key, early)| (key, early.as_ref())));
     }
 
     /// Does nothing if it is built. Waits until another thread that is at it has done it.
     fn build(&self, early: &Early) {
-        self.try_to_build(early);
-        self.forget([early]);
+        if let Some(unbuilt) = early.unbuilt() {
+            let key = series_key(unbuilt.instrument(), unbuilt.labels());
+            self.try_to_build(early);
+            self.forget([(&key, early)]);
+        }
     }
 
     /// The same, without saying that it is no longer early.
     fn try_to_build(&self, early: &Early) {
-        let built = call_sink(|| early.build(&self.instrument(early.instrument())));
+        let Some(unbuilt) = early.unbuilt() else {
+            return;
+        };
+        let built = call_sink(|| early.build(&unbuilt, &self.instrument(unbuilt.instrument())));
         if built.is_err() {
-            early.note_failure();
+            unbuilt.note_failure();
         }
     }
 
@@ -186,16 +195,24 @@ impl Builder {
     }
 
     /// From now on these series can be bound on any thread.
-    fn forget<'a>(&self, all: impl IntoIterator<Item = &'a Early>) {
+    fn forget<'a>(&self, all: impl IntoIterator<Item = (&'a SeriesKey, &'a Early)>) {
+        /// So many need not be made room for again and again.
+        const FEW: usize = 64;
         let mut known = self.known.lock();
-        for early in all {
-            let key = (early.instrument().name().to_owned(), early.labels().clone());
-            let there = known.early.get(&key).map(Arc::as_ptr);
+        for (key, early) in all {
+            let there = known.early.get(key).map(Arc::as_ptr);
             if there.is_some_and(|there| std::ptr::eq(there, early)) {
-                known.early.remove(&key);
+                known.early.remove(key);
             }
         }
+        if known.early.is_empty() {
+            known.early.shrink_to(FEW);
+        }
     }
+}
+
+fn series_key(instrument: &Instrument, labels: &Labels) -> SeriesKey {
+    (instrument.name().to_owned(), labels.clone())
 }
 
 impl BuildEarly for Builder {
