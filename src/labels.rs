@@ -11,32 +11,37 @@ mod entry;
 mod hash;
 mod key;
 mod set;
+mod shared_key;
 
 pub(crate) use buf::{LabelBuf, LabelKey, OUTCOME};
 pub(crate) use entry::{WORD, is_mapped_in, is_true_in, value_in};
 pub(crate) use hash::Seed;
 pub(crate) use key::check_key;
 pub(crate) use set::{LabelNames, LabelSet};
+use shared_key::SharedKey;
 
 /// A key and value on a series. OpenTelemetry says attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
-    key: Arc<str>,
+    key: SharedKey,
     value: LabelValue,
 }
 
 impl Label {
-    pub(crate) fn new(key: &Arc<str>, value: LabelValue) -> Self {
-        Self {
-            key: Arc::clone(key),
-            value,
-        }
+    pub(crate) fn new(key: Arc<str>, value: LabelValue) -> Self {
+        let key = key.into();
+        Self { key, value }
     }
 
     /// The key as it was written: `chain.name`.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    #[cfg(feature = "otel")]
+    pub(crate) fn shared_key(&self) -> &Arc<str> {
+        self.key.as_arc()
     }
 
     /// The value, with the type that was recorded.

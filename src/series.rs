@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use once_cell::race::OnceBox;
+
 use crate::instrument::Instrument;
 use crate::kind::Kind;
 use crate::labels::Labels;
@@ -34,8 +36,14 @@ pub(crate) struct Series {
     uses: AtomicU32,
     /// The collection after which the sinks were called last. What is pending is not in it.
     measured_after: AtomicU32,
+    rare: OnceBox<Rare>,
+}
+
+/// What most series never need.
+#[derive(Default)]
+struct Rare {
     /// Set once it is hot; to nothing, if there was no room left.
-    buffered: OnceLock<Option<Box<Buffered>>>,
+    buffered: OnceLock<Option<Buffered>>,
     risen_from: Level,
     fallen_from: Level,
 }
@@ -54,9 +62,7 @@ impl Series {
             handles: family.sinks.no_handles(),
             uses: AtomicU32::new(0),
             measured_after: AtomicU32::new(0),
-            buffered: OnceLock::new(),
-            risen_from: Level::default(),
-            fallen_from: Level::default(),
+            rare: OnceBox::new(),
         })
     }
 
@@ -78,12 +84,12 @@ impl Series {
 
     /// Adds how much higher `level` is than this series' previous sample.
     pub(crate) fn record_rise_to(self: &Arc<Self>, level: f64) {
-        self.record(self.risen_from.rise_to(level));
+        self.record(self.rare().risen_from.rise_to(level));
     }
 
     /// Adds how much lower `level` is than this series' previous sample.
     pub(crate) fn record_fall_to(self: &Arc<Self>, level: f64) {
-        self.record(self.fallen_from.fall_to(level));
+        self.record(self.rare().fallen_from.fall_to(level));
     }
 
     /// Where measurements are pending for every sink.
@@ -103,7 +109,12 @@ impl Series {
 
     #[inline(always)]
     fn buffered(&self) -> Option<&Buffered> {
-        self.buffered.get()?.as_deref()
+        self.rare.get()?.buffered.get()?.as_ref()
+    }
+
+    #[inline(never)]
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 
     #[inline(always)]
@@ -160,7 +171,7 @@ impl Series {
         } else if self.pending().flushing().is_empty() {
             // Without a collection there is none to be told from the next.
             return;
-        } else if self.buffered.get().is_none() {
+        } else if self.rare.get().is_none_or(Rare::may_be_buffered) {
             self.buffer();
         }
         self.note_collection();
@@ -180,11 +191,17 @@ impl Series {
             return;
         }
         // Of two threads that get here one takes a slot: there are not many.
-        self.buffered.get_or_init(|| {
+        self.rare().buffered.get_or_init(|| {
             let this: Weak<Self> = Arc::downgrade(self);
             let slot = self.pending().buffer(this, self.kind())?;
-            Some(Buffered::new(slot, sinks, by_all).into())
+            Some(Buffered::new(slot, sinks, by_all))
         });
+    }
+}
+
+impl Rare {
+    fn may_be_buffered(&self) -> bool {
+        self.buffered.get().is_none()
     }
 }
 

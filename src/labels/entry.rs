@@ -3,9 +3,7 @@
 //! A head with its slot, its tag and its length in bytes, and then its value: one
 //! word, or text in as many words as it takes, filled with zeros.
 
-use std::sync::Arc;
-
-use super::{Label, LabelValue, Labels};
+use super::{Label, LabelValue, Labels, SharedKey};
 
 pub(super) const STR: u8 = 0;
 pub(super) const I64: u8 = 1;
@@ -19,7 +17,7 @@ const TAG: u64 = 0x7F;
 const MAPPED: u64 = 0x80 << 8;
 
 /// Stored labels under the names that `key` gives to the slots.
-pub(super) fn decode(stored: &[u64], key: impl Fn(u8) -> Arc<str>) -> Labels {
+pub(super) fn decode(stored: &[u64], key: impl Fn(u8) -> SharedKey) -> Labels {
     let labels = entries(stored)
         .map(|entry| Label {
             key: key(slot_of(entry)),

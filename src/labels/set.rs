@@ -3,15 +3,15 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
-use super::Labels;
 use super::entry::{decode, entries, is_value, slot_of};
 use super::hash::{LabelHash, Seed};
+use super::{Labels, SharedKey};
 
 /// The keys of labels, by slot: each key once.
 pub(crate) struct LabelNames(Box<[Name]>);
 
 struct Name {
-    key: Arc<str>,
+    key: SharedKey,
     hash: u64,
 }
 
@@ -39,7 +39,7 @@ impl LabelNames {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.0.iter().map(|name| &name.key)
+        self.0.iter().map(|name| name.key.as_arc())
     }
 
     /// Words have no slots but those of their names.
@@ -51,6 +51,7 @@ impl LabelNames {
 impl Name {
     fn new(key: Arc<str>) -> Self {
         let hash = KEYS.hash_one(&*key);
+        let key = key.into();
         Self { key, hash }
     }
 }
@@ -81,7 +82,7 @@ impl<'a> LabelSet<'a> {
     }
 
     pub(crate) fn to_labels(self) -> Labels {
-        decode(self.words, |slot| Arc::clone(&self.names.name(slot).key))
+        decode(self.words, |slot| self.names.name(slot).key.clone())
     }
 
     fn each(self) -> impl Iterator<Item = (&'a Name, &'a [u64])> {

@@ -1,15 +1,16 @@
 //! Label values bound to series, remembered.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use once_cell::race::OnceBox;
 use smallvec::SmallVec;
 
 use super::outcome::Outcome;
 use crate::labels::{LabelKey, Seed};
 use crate::pending::BufferSlot;
 use crate::series::Series;
-use crate::sync::once_map::{Entry, Inserted, OnceMap, Position};
+use crate::sync::once_map::{Entry, HalfLine, Inserted, OnceMap, Position};
 
 /// A plan's bindings, by what was recorded.
 ///
@@ -18,11 +19,14 @@ use crate::sync::once_map::{Entry, Inserted, OnceMap, Position};
 pub(super) struct Bindings {
     pub(super) seed: Seed,
     measures: usize,
-    map: OnceMap<BindingKey, Ends, 8>,
+    map: OnceMap<BindingKey, Ends, 8, HalfLine>,
 }
 
 /// Label values, and where they lead.
 pub(crate) type Binding = Entry<BindingKey, Ends>;
+
+/// With its cell's state a line and a half.
+const _: () = assert!(size_of::<Binding>() <= 88);
 
 /// Where a binding is, for spans to keep.
 pub(crate) type BindingPosition = Position;
@@ -34,8 +38,13 @@ pub(crate) type BindingKey = SmallVec<[u64; 4]>;
 pub(crate) struct Ends {
     /// For each measure of the plan.
     of_measures: SmallVec<[End; 1]>,
+    rare: OnceBox<Rare>,
+}
+
+/// What the bindings of most events never need.
+struct Rare {
     /// The bindings of the same labels with each of the outcomes.
-    with_outcome: OnceLock<Box<[OnceLock<BindingPosition>; Outcome::COUNT]>>,
+    with_outcome: [AtomicU32; Outcome::COUNT],
     /// How often values that a map leads here were bound as they are.
     unmapped: AtomicU8,
 }
@@ -93,7 +102,15 @@ impl Bindings {
     fn ends(&self) -> Ends {
         Ends {
             of_measures: (0..self.measures).map(|_| End::default()).collect(),
-            with_outcome: OnceLock::new(),
+            rare: OnceBox::new(),
+        }
+    }
+}
+
+impl Default for Rare {
+    fn default() -> Self {
+        Self {
+            with_outcome: [const { AtomicU32::new(Position::NONE.to_bits()) }; Outcome::COUNT],
             unmapped: AtomicU8::new(0),
         }
     }
@@ -122,7 +139,8 @@ impl Binding {
     pub(super) fn takes_unmapped(&self) -> bool {
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         let one_more = |count: u8| (count < MOST_UNMAPPED).then_some(count + 1);
-        self.value.unmapped.fetch_update(set, get, one_more).is_ok()
+        let unmapped = &self.value.rare.get_or_init(Box::default).unmapped;
+        unmapped.fetch_update(set, get, one_more).is_ok()
     }
 
     /// Whether it is known where it leads.
@@ -139,16 +157,17 @@ impl Binding {
         }
     }
 
-    /// The binding of the same labels with this outcome, if that is known.
+    /// Where the binding of the same labels with this outcome is, if that is known.
     #[inline(always)]
     pub(super) fn with_outcome(&self, outcome: Outcome) -> Option<BindingPosition> {
-        let all = self.value.with_outcome.get()?;
-        all[outcome as usize].get().copied()
+        let all = &self.value.rare.get()?.with_outcome;
+        let bits = all[outcome as usize].load(Ordering::Relaxed);
+        Some(Position::from_bits(bits))
     }
 
     pub(super) fn set_with_outcome(&self, outcome: Outcome, binding: BindingPosition) {
-        let all = self.value.with_outcome.get_or_init(Box::default);
-        let _ = all[outcome as usize].set(binding);
+        let all = &self.value.rare.get_or_init(Box::default).with_outcome;
+        all[outcome as usize].store(binding.to_bits(), Ordering::Relaxed);
     }
 }
 

@@ -79,7 +79,7 @@ impl SeriesSet {
     fn overflow(&self, instrument: &Arc<Instrument>) -> &Arc<Series> {
         self.overflow.get_or_init(|| {
             let key = "otel.metric.overflow".into();
-            let labels = Labels::new(vec![Label::new(&key, LabelValue::Bool(true))]);
+            let labels = Labels::new(vec![Label::new(key, LabelValue::Bool(true))]);
             Series::new(self.family(instrument), labels)
         })
     }

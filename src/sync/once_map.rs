@@ -5,19 +5,19 @@
 //! a larger table is complete before it is released as the current one; readers acquire all.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::Mutex;
 use super::blocks::Blocks;
 
+/// The entries of a block. Those of a plan's bindings take 3 kB.
+const BLOCK: usize = 32;
 const FIRST_TABLE: usize = 16;
 const GROWTH: usize = 2;
 /// Enough for more entries than there is memory for.
 const TABLES: usize = 24;
 
-const EMPTY: u64 = 0;
-/// The half of a slot that is the half of a hash.
-const TAG: u64 = !0 << 32;
+const EMPTY: u32 = 0;
 
 /// Keys and values that are inserted once, never changed and never removed.
 ///
@@ -28,11 +28,11 @@ const TAG: u64 = !0 << 32;
 ///
 /// Where a map is small no table is looked at: the first entry whose hash has these low bits
 /// is in the cell of that number. Every other one is in the current table, of which at least a
-/// quarter is empty, so that a search ends.
+/// fifth is empty, so that a search ends.
 pub(crate) struct OnceMap<K, V, const DIRECT: usize, Align = CacheLine> {
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
-    entries: Blocks<EntryCell<K, V, Align>, DIRECT>,
+    entries: Blocks<EntryCell<K, V, Align>, DIRECT, BLOCK>,
     len: Mutex<Len>,
 }
 
@@ -42,8 +42,10 @@ struct Len {
     in_table: u32,
 }
 
-/// Open addressing: a slot holds half of a hash, and an entry's position plus one.
-type Table = Box<[AtomicU64]>;
+/// Open addressing. A table has a power of two of slots, and fewer entries: the low bits of a
+/// slot, as many as number the slots, are one more than which entry it is, and never zero. The
+/// other bits are those of the upper half of its hash.
+type Table = Box<[AtomicU32]>;
 
 struct EntryCell<K, V, Align> {
     entry: OnceLock<Entry<K, V>>,
@@ -53,6 +55,10 @@ struct EntryCell<K, V, Align> {
 /// Aligns entries that are looked at often, so that none takes one line more than it fills.
 #[repr(align(64))]
 pub(crate) struct CacheLine;
+
+/// The same for entries of one line and a half, none of which takes more than two lines.
+#[repr(align(32))]
+pub(crate) struct HalfLine;
 
 /// Aligns entries of which there are many, and which are rarely looked at.
 pub(crate) struct SideBySide;
@@ -108,21 +114,20 @@ impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
     fn search(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<(Position, &Entry<K, V>)> {
         let current = self.current.load(Ordering::Acquire);
         let table = self.tables.get(current)?.get()?;
+        let (number, tag) = (number_bits(table), tag(hash));
         let mut at = start(hash);
         loop {
-            // The number of slots is a power of two.
             at &= table.len() - 1;
             let slot = table[at].load(Ordering::Acquire);
-            // Before it is asked whether the slot is empty, which it rarely is: no entry is
-            // at the position that an empty one gives.
-            if (slot ^ hash) & TAG == 0 {
-                let position = position(slot);
+            if slot == EMPTY {
+                return None;
+            }
+            if (slot ^ tag) & !number == 0 {
+                let position = in_table::<DIRECT>((slot & number) - 1);
                 let entry = self.at(position)?;
                 if is_key(&entry.key) {
                     return Some((position, entry));
                 }
-            } else if slot == EMPTY {
-                return None;
             }
             at += 1;
         }
@@ -186,7 +191,7 @@ impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
         let table = self.table_for_one_more_than(len.in_table);
         let position = in_table::<DIRECT>(len.in_table);
         let entry = self.fill(position, entry);
-        put(table, position, hash);
+        put(table, len.in_table, hash);
         len.in_table += 1;
         (position, entry)
     }
@@ -200,14 +205,14 @@ impl<K, V, const DIRECT: usize, Align> OnceMap<K, V, DIRECT, Align> {
     fn table_for_one_more_than(&self, len: u32) -> &Table {
         let current = self.current.load(Ordering::Relaxed);
         let table = self.tables[current].get_or_init(|| empty_table(FIRST_TABLE));
-        if 4 * (len as usize + 1) <= 3 * table.len() {
+        if 5 * (len as usize + 1) <= 4 * table.len() {
             return table;
         }
         let larger = self.tables[current + 1].get_or_init(|| {
             let larger = empty_table(GROWTH * table.len());
-            for position in (0..len).map(in_table::<DIRECT>) {
-                if let Some(entry) = self.at(position) {
-                    put(&larger, position, entry.hash);
+            for nth in 0..len {
+                if let Some(entry) = self.at(in_table::<DIRECT>(nth)) {
+                    put(&larger, nth, entry.hash);
                 }
             }
             larger
@@ -242,12 +247,13 @@ impl Position {
 }
 
 /// Only called under the map's lock, with room for one more.
-fn put(table: &Table, position: Position, hash: u64) {
+fn put(table: &Table, nth: u32, hash: u64) {
+    let number = number_bits(table);
     let mut at = start(hash);
     loop {
         at &= table.len() - 1;
         if table[at].load(Ordering::Relaxed) == EMPTY {
-            let slot = (hash & TAG) | (u64::from(position.0) + 1);
+            let slot = (tag(hash) & !number) | (nth + 1);
             return table[at].store(slot, Ordering::Release);
         }
         at += 1;
@@ -255,7 +261,17 @@ fn put(table: &Table, position: Position, hash: u64) {
 }
 
 fn empty_table(size: usize) -> Table {
-    (0..size).map(|_| AtomicU64::new(EMPTY)).collect()
+    (0..size).map(|_| AtomicU32::new(EMPTY)).collect()
+}
+
+/// The bits of a slot that say which entry it is.
+#[inline]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "entries are numbered by 32 bits"
+)]
+const fn number_bits(table: &Table) -> u32 {
+    table.len() as u32 - 1
 }
 
 /// The direct cell of a hash.
@@ -284,8 +300,8 @@ const fn low_bits(of: u64) -> u32 {
     of as u32
 }
 
-const fn position(slot: u64) -> Position {
-    Position(low_bits(slot).wrapping_sub(1))
+const fn tag(hash: u64) -> u32 {
+    low_bits(hash >> 32)
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "to be masked")]

@@ -133,5 +133,5 @@ fn attribute(label: &Label) -> KeyValue {
         LabelValue::F64(v) => Value::F64(*v),
         LabelValue::Bool(v) => Value::Bool(*v),
     };
-    KeyValue::new(label.key().to_owned(), value)
+    KeyValue::new(Arc::clone(label.shared_key()), value)
 }
