@@ -387,6 +387,12 @@ fn many_measurements_of_one_event_count_in_their_order() {
 }
 
 #[test]
+fn a_negative_zero_stays_one() {
+    let measured = measure(|| info!(gauge.x = -0.0));
+    assert!(measured.value("x", &[]).unwrap().is_sign_negative());
+}
+
+#[test]
 fn of_a_label_that_is_named_twice_the_last_value_counts() {
     let measured = measure(|| {
         info!(monotonic_counter.n = 1, k = 1, k = 2);
