@@ -66,6 +66,10 @@ impl<T, const FIRST: usize, const SIZE: usize> Blocks<T, FIRST, SIZE> {
     }
 }
 
+#[allow(
+    clippy::unnecessary_box_returns,
+    reason = "it is made to be kept boxed"
+)]
 fn block<T: Default, const SIZE: usize>() -> Block<T, SIZE> {
     Box::new(std::array::from_fn(|_| T::default()))
 }
