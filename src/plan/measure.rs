@@ -150,7 +150,7 @@ impl Destination<'_> {
 }
 
 impl Reading {
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(self, series: &Arc<Series>, value: f64) {
         match self {
             Self::Amount => series.record(value),
