@@ -15,7 +15,6 @@ use crate::handle::MeterHandle;
 use crate::reentrancy::is_inside_a_sink;
 
 mod builder;
-pub(crate) mod directives;
 mod filter;
 mod filter_ids;
 mod other_layers;
@@ -174,7 +173,7 @@ where
         // its fields. It lives in `self`, so it is valid as long as `self` is,
         // which is what the caller may assume of a layer.
         let found = unsafe { self.filtered.downcast_raw(id) };
-        // Nobody else can name those types: somebody asks for the filter's mark.
+        // No other crate can name those types: the subscriber asks for the filter's mark.
         if found.is_some() {
             self.filtered.filter().set_visible();
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::callsites::{Conventions, Directives};
 use crate::convention::Convention;
+use crate::directives;
 use crate::error::BuildError;
-use crate::layer::directives;
 
 /// What [`MeterHandle::reconfigure`](crate::MeterHandle::reconfigure) changes. What is not
 /// mentioned stays as it is.
@@ -101,7 +101,7 @@ impl Reconfiguration {
     /// Changes the list of conventions, without that of field names, which always is the
     /// first one.
     ///
-    /// The closure is called again if somebody else has changed them meanwhile. Keep the
+    /// The closure is called again if another thread has changed them meanwhile. Keep the
     /// `Arc` of a convention that may come back: the plans that were made of it count again
     /// then.
     pub fn conventions(

@@ -1,8 +1,7 @@
 //! The hash of label values, taken while they are written.
 //!
 //! Values come from users, so the numbers that they are multiplied with are
-//! random, each plan has its own, and whoever finds two values of one hash finds
-//! them compared in full.
+//! random, each plan has its own, and two values of one hash are compared in full.
 
 use std::hash::{BuildHasher, RandomState};
 

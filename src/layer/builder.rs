@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tracing_core::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
-use super::{MeterLayer, directives};
+use super::MeterLayer;
 use crate::boundaries::Boundaries;
 use crate::callsites::{Callsites, Conventions};
 use crate::catalog::Catalog;
 use crate::convention::Convention;
+use crate::directives;
 use crate::error::{BuildError, ErrorKind};
 use crate::instrument::{MetricName, Unit};
 use crate::labels::check_key;

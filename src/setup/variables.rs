@@ -169,7 +169,7 @@ variables! {
     RUST_LOG: "RUST_LOG", Written("`my_app=debug,h2=warn`"), Some("info"),
         "what is logged, to the standard error output";
     #[allow(dead_code, reason = "the layer reads it, with or without `setup`")]
-    DIRECTIVES: crate::layer::directives::VARIABLE, Written("in the grammar of `RUST_LOG`"), None,
+    DIRECTIVES: crate::directives::VARIABLE, Written("in the grammar of `RUST_LOG`"), None,
         "what is measured: without it `info`, and what the next two ask for";
     SPANS: "TRACING_METER_SPANS", Written("`my_app=info,h2=trace`"), None,
         "spans that are measured as they are, by [`SpanMetrics`](crate::SpanMetrics)";
